@@ -1,0 +1,1 @@
+//! The DHT mind: node, lookups, sampler, responder, politeness, frontier.

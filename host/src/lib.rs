@@ -1,0 +1,1 @@
+//! The real world: the one loop, sockets, files, clock, entropy and signals.

@@ -1,0 +1,3 @@
+//! `estudely`: the door.
+
+fn main() {}

@@ -1,0 +1,171 @@
+//! The 160-bit names of the DHT: node ids and infohashes live in one space (BEP 5).
+
+use std::fmt;
+
+use thiserror::Error;
+
+/// Text that is not 40 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[error("not 40 hex digits")]
+pub struct NotHex;
+
+macro_rules! id20 {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; 20]);
+
+        impl $name {
+            /// Wraps 20 bytes.
+            pub const fn new(bytes: [u8; 20]) -> Self {
+                Self(bytes)
+            }
+
+            /// Exactly 20 bytes, or nothing.
+            pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+                bytes.try_into().ok().map(Self)
+            }
+
+            /// Reads 40 hex digits of either case.
+            ///
+            /// # Errors
+            ///
+            /// [`NotHex`] for any other text.
+            pub fn from_hex(text: &str) -> Result<Self, NotHex> {
+                let digits: &[u8; 40] = text.as_bytes().try_into().map_err(|_| NotHex)?;
+                let mut bytes = [0; 20];
+                for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+                    for &digit in pair {
+                        let value = char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+                        *byte = (*byte << 4) | value.ok_or(NotHex)?;
+                    }
+                }
+                Ok(Self(bytes))
+            }
+
+            /// The bytes, most significant first.
+            pub const fn as_bytes(&self) -> &[u8; 20] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            /// 40 lower-case hex digits.
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+
+id20! {
+    /// The name of a DHT node, and any point of the key space that a query aims at.
+    NodeId
+}
+
+id20! {
+    /// The name of a torrent: SHA-1 of its info dictionary, or the first 20 bytes of the SHA-256 for a v2 torrent (BEP 52).
+    InfoHash
+}
+
+id20! {
+    /// The name that a peer gives itself in the handshake (BEP 20).
+    PeerId
+}
+
+impl InfoHash {
+    /// The same point of the key space, as a target of lookups.
+    pub const fn as_target(self) -> NodeId {
+        NodeId(self.0)
+    }
+}
+
+impl NodeId {
+    /// XOR distance to `other`; ordered as a big-endian number (Kademlia, section 2.1).
+    pub fn distance(&self, other: &Self) -> Distance {
+        let mut bytes = self.0;
+        for (byte, with) in bytes.iter_mut().zip(other.0) {
+            *byte ^= with;
+        }
+        Distance(bytes)
+    }
+
+    /// How many leading bits `other` shares, 0 to 160.
+    pub fn common_prefix(&self, other: &Self) -> u32 {
+        self.distance(other).leading_zeros()
+    }
+
+    /// Bit `index` from the most significant, `index < 160`; false beyond.
+    pub fn bit(&self, index: u32) -> bool {
+        let byte = usize::try_from(index / 8).ok().and_then(|at| self.0.get(at));
+        byte.is_some_and(|byte| byte & (0x80 >> (index % 8)) != 0)
+    }
+}
+
+/// XOR of two ids.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Distance([u8; 20]);
+
+impl Distance {
+    /// Leading zero bits, 160 for equal ids.
+    pub fn leading_zeros(&self) -> u32 {
+        let mut zeros = 0;
+        for byte in self.0 {
+            zeros += byte.leading_zeros();
+            if byte != 0 {
+                break;
+            }
+        }
+        zeros
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(first: u8) -> NodeId {
+        let mut bytes = [0; 20];
+        bytes[0] = first;
+        NodeId::new(bytes)
+    }
+
+    #[test]
+    fn hex_round_trips_in_either_case() {
+        let text = "0123456789abcdef0123456789abcdef01234567";
+        assert_eq!(InfoHash::from_hex(text).unwrap().to_string(), text);
+        assert_eq!(InfoHash::from_hex(&text.to_uppercase()).unwrap().to_string(), text);
+    }
+
+    #[test]
+    fn hex_refuses_other_text() {
+        for text in [
+            "",
+            "0123",
+            "g123456789abcdef0123456789abcdef01234567",
+            "é123456789abcdef0123456789abcdef0123456",
+        ] {
+            assert_eq!(InfoHash::from_hex(text), Err(NotHex));
+        }
+    }
+
+    #[test]
+    fn distance_orders_as_a_number() {
+        assert!(id(0x80).distance(&id(0x81)) < id(0x80).distance(&id(0x00)));
+        assert_eq!(id(0x80).common_prefix(&id(0x81)), 7);
+        assert_eq!(id(1).common_prefix(&id(1)), 160);
+    }
+
+    #[test]
+    fn bits_count_from_the_top() {
+        assert!(id(0x80).bit(0));
+        assert!(!id(0x80).bit(1));
+        assert!(!id(0x80).bit(160));
+    }
+}

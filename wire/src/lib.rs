@@ -1,0 +1,12 @@
+//! Bytes to values and back, and nothing else: total functions from any bytes to a value or an error.
+//!
+//! No clock, chance, socket or file; no panic reachable from bytes (`indexing_slicing` and `unwrap_used` are denied).
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg_attr(
+    test,
+    allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
+pub mod id;
+
+pub use id::{Distance, InfoHash, NodeId, PeerId};

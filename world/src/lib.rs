@@ -1,0 +1,18 @@
+//! The contract between a mind and the world.
+//!
+//! A mind is a [`Machine`]: it is told what happened ([`Machine::handle`]), asked what it wants ([`Machine::poll`]),
+//! and says when it wants to be woken ([`Machine::deadline`]). It owns no socket, file, clock, thread or die. The same
+//! machine therefore runs on sockets (`host::run`) and in virtual time (`sim::run`), and a failure replays from its seed.
+//!
+//! This room holds names and no logic: what can happen ([`Input`]), what can be asked for ([`Effect`]), what time is
+//! ([`Time`]) and where chance comes from ([`Seed`]).
+
+mod machine;
+mod net;
+mod seed;
+mod time;
+
+pub use machine::{Machine, Output};
+pub use net::{Closed, ConnId, Effect, Input};
+pub use seed::{KeyedMap, KeyedSet, KeyedState, Seed};
+pub use time::Time;

@@ -1,0 +1,117 @@
+//! What a mind may be told about the network, and what it may ask of it.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// One TCP connection, by number.
+///
+/// The dialling machine chooses the number, so it can speak of a connection before it exists; numbers with the top bit
+/// set belong to the world, which gives them to connections that strangers open.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnId(pub u64);
+
+impl ConnId {
+    /// Set in the numbers of accepted connections.
+    pub const ACCEPTED: u64 = 1 << 63;
+
+    /// Whether a stranger opened this connection.
+    pub const fn is_accepted(self) -> bool {
+        self.0 & Self::ACCEPTED != 0
+    }
+}
+
+/// Something that happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Input<'a> {
+    /// The deadline has come.
+    Tick,
+    /// A datagram arrived. `to` is the local address that it was sent to, where the world knows it.
+    Datagram {
+        /// Who sent it, if the source address is to be believed.
+        from: SocketAddr,
+        /// The local address it arrived at; a lab answers for many.
+        to: SocketAddr,
+        /// The payload, borrowed from the receive buffer.
+        bytes: &'a [u8],
+    },
+    /// A connection that [`Effect::Dial`] asked for is open.
+    Opened {
+        /// The number given when dialling.
+        conn: ConnId,
+    },
+    /// A stranger opened a connection to us.
+    Accepted {
+        /// A number with [`ConnId::ACCEPTED`] set.
+        conn: ConnId,
+        /// The stranger.
+        from: SocketAddr,
+        /// The local address that was called.
+        to: SocketAddr,
+    },
+    /// Bytes arrived on a connection; stream order, any split.
+    Received {
+        /// The connection.
+        conn: ConnId,
+        /// One or more bytes, borrowed from the receive buffer.
+        bytes: &'a [u8],
+    },
+    /// A connection ended, or never came about. The last word on this number; never sent after [`Effect::Close`].
+    Closed {
+        /// The connection.
+        conn: ConnId,
+        /// How it ended.
+        why: Closed,
+    },
+    /// Finish: ask for nothing new, and be done soon.
+    Stop,
+}
+
+/// How a connection ended without our asking.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Closed {
+    /// The remote refused the connection (RST to our SYN).
+    Refused,
+    /// No route, no permission, or another local failure to connect.
+    Unreachable,
+    /// The remote closed its end (FIN).
+    ByRemote,
+    /// The connection was reset or failed while open.
+    Reset,
+    /// The remote reads more slowly than we write; the world's bounded buffer is full.
+    Congested,
+    /// The world is out of descriptors or over its own limit of connections.
+    NoRoom,
+}
+
+/// Something a mind asks of the network. Payloads are in the buffer lent to [`Machine::poll`](crate::Machine::poll).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// Send the `len` bytes appended to the buffer as one datagram.
+    Send {
+        /// Local source address; `None` lets the world choose. Only a lab, which has many, names one.
+        from: Option<IpAddr>,
+        /// Destination. The world chooses the socket by its family.
+        to: SocketAddr,
+        /// Bytes appended to the lent buffer by this poll.
+        len: usize,
+    },
+    /// Open a TCP connection; answered by [`Input::Opened`] or [`Input::Closed`]. The asker keeps the deadline.
+    Dial {
+        /// A fresh number without [`ConnId::ACCEPTED`].
+        conn: ConnId,
+        /// Destination.
+        to: SocketAddr,
+    },
+    /// Write the `len` bytes appended to the buffer to a connection, after all earlier ones.
+    Write {
+        /// The connection.
+        conn: ConnId,
+        /// Bytes appended to the lent buffer by this poll.
+        len: usize,
+    },
+    /// Close a connection, or give up dialling it. What was written before is still sent if the remote reads it. Final:
+    /// no further input names this number.
+    Close {
+        /// The connection.
+        conn: ConnId,
+    },
+}
