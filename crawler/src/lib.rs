@@ -1,1 +1,24 @@
 //! The DHT mind: node, lookups, sampler, responder, politeness, frontier.
+//!
+//! [`Node`] is a [`world::Machine`]: datagrams in, datagrams and [`Event`]s out. It joins plain parts that know nothing
+//! of one another: `rpc` (who was asked what), `routing` (who answers), `lookup` (walks towards a key), `sampler` (whose
+//! store to sample next), `responder` (what we say to others), `guard` (how much we may ask of whom), `identity` (who we
+//! are). The `frontier` (which infohash next) lives here too, and belongs to the job that drives the node.
+
+pub mod config;
+mod contacts;
+mod event;
+pub mod frontier;
+pub mod guard;
+pub mod identity;
+pub mod ledger;
+pub mod peer_store;
+pub mod responder;
+pub mod sampler;
+pub mod stats;
+pub mod tokens;
+
+pub use config::Config;
+pub use contacts::{Closest, Contact, Families, Family, Few, K};
+pub use event::{Answer, AskId, Event, LookupDone, LookupId, Sighting, Source, Target};
+pub use stats::Stats;

@@ -1,0 +1,1 @@
+//! The peers that others announced to us.
