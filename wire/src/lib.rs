@@ -7,6 +7,8 @@
     allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 
+pub mod handshake;
 pub mod id;
+pub mod message;
 
 pub use id::{Distance, InfoHash, NodeId, PeerId};
