@@ -7,6 +7,8 @@
     allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 
+pub mod bencode;
+pub mod fuzz;
 pub mod handshake;
 pub mod id;
 pub mod message;

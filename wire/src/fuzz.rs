@@ -1,0 +1,71 @@
+//! The properties of the decoders, for any bytes at all: what the fuzz targets and the property tests call.
+//!
+//! Each function takes what a stranger might send and panics if a promise of its decoder is broken.
+
+use crate::bencode::{self, Entry, Kind, Limits, Value};
+
+/// Bencode: a view covers exactly what was read, agrees with itself at every level, and canonical input is
+/// reproduced byte for byte.
+pub fn bencode(bytes: &[u8]) {
+    let limits = Limits {
+        depth: 32,
+        tokens: 10_000,
+    };
+    match bencode::decode_prefix(bytes, &limits) {
+        Ok((value, rest)) => {
+            let whole = value.raw().len() + rest.len();
+            assert_eq!(whole, bytes.len(), "value and rest cover the input");
+            assert_eq!(bencode::decode(bytes, &limits).is_ok(), rest.is_empty());
+            agrees(value);
+            let mut out = Vec::new();
+            Entry::from(value).encode(&mut out);
+            match bencode::decode_strict(value.raw(), &limits) {
+                Ok(_) => assert_eq!(out, value.raw(), "canonical input is reproduced"),
+                Err(error) => assert!(error.offset() < value.raw().len()),
+            }
+            assert!(bencode::decode_strict(&out, &limits).is_ok(), "output is canonical");
+        }
+        Err(error) => {
+            assert!(error.offset() <= bytes.len());
+            assert!(bencode::decode(bytes, &limits).is_err());
+            assert!(bencode::decode_strict(bytes, &limits).is_err());
+        }
+    }
+}
+
+/// The parts of a value are values, and their raw bytes add up to those of the whole.
+fn agrees(value: Value<'_>) {
+    let limits = Limits::METAINFO;
+    assert_eq!(bencode::decode(value.raw(), &limits), Ok(value));
+    let inside: usize = match value.kind() {
+        Kind::Int => {
+            assert!(value.as_int().is_some());
+            return;
+        }
+        Kind::Bytes => {
+            assert!(value.as_bytes().is_some());
+            return;
+        }
+        Kind::List => value.as_list().into_iter().flatten().map(sized).sum(),
+        Kind::Dict => value
+            .as_dict()
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| string(key) + sized(value))
+            .sum(),
+        Kind::End => unreachable!("a value does not begin with its end"),
+    };
+    assert_eq!(inside + 2, value.raw().len());
+}
+
+fn sized(value: Value<'_>) -> usize {
+    agrees(value);
+    value.raw().len()
+}
+
+/// How long `text` is as bencode.
+fn string(text: &[u8]) -> usize {
+    let mut out = Vec::new();
+    bencode::Encoder::new(&mut out).bytes(text);
+    out.len()
+}
