@@ -79,6 +79,44 @@ id20! {
     PeerId
 }
 
+/// The full name of a v2 torrent: SHA-256 of its info dictionary (BEP 52).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InfoHashV2([u8; 32]);
+
+impl InfoHashV2 {
+    /// Wraps 32 bytes.
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, most significant first.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The first 20 bytes, which name the torrent in the DHT, in handshakes and to trackers (BEP 52).
+    pub fn truncated(&self) -> InfoHash {
+        let mut short = [0; 20];
+        for (to, from) in short.iter_mut().zip(self.0) {
+            *to = from;
+        }
+        InfoHash(short)
+    }
+}
+
+impl fmt::Display for InfoHashV2 {
+    /// 64 lower-case hex digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for InfoHashV2 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl InfoHash {
     /// The same point of the key space, as a target of lookups.
     pub const fn as_target(self) -> NodeId {

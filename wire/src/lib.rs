@@ -10,7 +10,10 @@
 pub mod bencode;
 pub mod fuzz;
 pub mod handshake;
+pub mod host_port;
 pub mod id;
+pub mod magnet;
 pub mod message;
 
-pub use id::{Distance, InfoHash, NodeId, PeerId};
+pub use host_port::HostPort;
+pub use id::{Distance, InfoHash, InfoHashV2, NodeId, PeerId};
