@@ -8,10 +8,12 @@
 )]
 
 pub mod bencode;
+pub mod compact;
 pub mod fuzz;
 pub mod handshake;
 pub mod host_port;
 pub mod id;
+pub mod krpc;
 pub mod magnet;
 pub mod message;
 

@@ -45,7 +45,7 @@ impl<'a> Reader<'a> {
     }
 
     /// For bytes that have been read within limits before.
-    pub(super) fn trusted(bytes: &'a [u8]) -> Self {
+    pub(crate) fn trusted(bytes: &'a [u8]) -> Self {
         let limits = Limits {
             depth: MAX_DEPTH,
             tokens: usize::MAX,
