@@ -1,0 +1,105 @@
+//! How many remote endpoints a router on the way has to remember because of us.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use world::{Seed, Time};
+
+use super::place::endpoint;
+use super::recent::Recent;
+
+/// The flow budget: distinct endpoints touched within the window (crawlers R11).
+///
+/// A home router keeps an entry for each, and fails when they are too many; packets a second tell it nothing. When the
+/// budget is spent, endpoints that are touched already may be asked again, and new ones wait for the oldest to lapse.
+pub(crate) struct Flows {
+    window: Duration,
+    touched: Recent<SocketAddr, ()>,
+    most: usize,
+}
+
+impl Flows {
+    /// Room for `max` endpoints, about 70 bytes each, taken at the start.
+    pub(crate) fn new(max: usize, window: Duration, seed: Seed) -> Self {
+        Self {
+            window,
+            touched: Recent::new(max, seed.derive("flows").hasher()),
+            most: 0,
+        }
+    }
+
+    /// When `to` may be touched; not after now means at once.
+    pub(crate) fn ready(&mut self, now: Time, to: SocketAddr) -> Time {
+        self.lapse(now);
+        if !self.touched.is_full() || self.touched.get(&endpoint(to)).is_some() {
+            return now;
+        }
+        self.touched.oldest().map_or(now, |(.., touched)| touched + self.window)
+    }
+
+    /// A datagram goes to `to`, or came from there. Not counted when the budget is spent: the flow exists whatever we
+    /// think of it, and no new one of our own is opened until there is room.
+    pub(crate) fn touch(&mut self, now: Time, to: SocketAddr) {
+        self.lapse(now);
+        self.touched.touch(now, endpoint(to));
+        self.most = self.most.max(self.touched.len());
+    }
+
+    /// Endpoints touched within the window.
+    pub(crate) fn open(&mut self, now: Time) -> usize {
+        self.lapse(now);
+        self.touched.len()
+    }
+
+    /// The most endpoints that were ever touched within one window.
+    pub(crate) const fn most(&self) -> usize {
+        self.most
+    }
+
+    /// Bytes taken, all of them from the start.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.touched.memory_bytes()
+    }
+
+    fn lapse(&mut self, now: Time) {
+        while let Some((.., touched)) = self.touched.oldest() {
+            if now < touched + self.window {
+                break;
+            }
+            self.touched.pop_oldest();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addr(port: u16) -> SocketAddr {
+        SocketAddr::from(([8, 8, 8, 8], port))
+    }
+
+    fn flows() -> Flows {
+        Flows::new(2, Duration::from_secs(120), Seed::from_number(1))
+    }
+
+    #[test]
+    fn the_third_endpoint_waits_for_the_oldest_to_lapse() {
+        let mut flows = flows();
+        flows.touch(Time::from_secs(1), addr(1));
+        flows.touch(Time::from_secs(2), addr(2));
+        let now = Time::from_secs(3);
+        assert_eq!(flows.ready(now, addr(3)), Time::from_secs(121));
+        assert!(flows.ready(now, addr(1)) <= now);
+        assert_eq!(flows.open(Time::from_secs(121)), 1);
+    }
+
+    #[test]
+    fn touching_again_keeps_a_flow_open() {
+        let mut flows = flows();
+        flows.touch(Time::from_secs(1), addr(1));
+        flows.touch(Time::from_secs(100), addr(1));
+        assert_eq!(flows.open(Time::from_secs(219)), 1);
+        assert_eq!(flows.open(Time::from_secs(220)), 0);
+    }
+}
