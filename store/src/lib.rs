@@ -1,1 +1,28 @@
-//! Memory: record kinds, CSV tables and the resume journal, over any Read or Write.
+//! Memory: what a run leaves behind, and how the next run trusts it.
+//!
+//! * Tables (DESIGN section 2): [`metadata`] (`metadata.txt`, `truth.csv`), [`peers`] (`peers.csv`), [`batch`]
+//!   (`metadata.csv`). One record is one line, so `grep`, `cut`, `wc` and `tail -f` tell the truth; a reader gives every
+//!   line it cannot use back as a [`Fault`] with its number, and goes on.
+//! * The [`Sealed`] table: a table and its [`journal`], written so that `kill -9` at any byte neither loses, doubles nor
+//!   tears an infohash.
+//! * The [`Manifest`] of a run (`run.json`).
+//!
+//! This room opens no path: it works over any `Read` and `Write`, and its tests cut those at every byte.
+
+pub mod batch;
+pub mod fuzz;
+pub mod journal;
+pub mod metadata;
+pub mod peers;
+
+mod line;
+mod manifest;
+mod name;
+mod recover;
+mod sealed;
+
+pub use line::{Fault, LINE_MAX, ReadError};
+pub use manifest::{Counter, Counters, Manifest, ManifestError};
+pub use name::{NAME_MAX, clean};
+pub use recover::{Standing, StoreError, survey, survey_journal, whole_lines};
+pub use sealed::Sealed;

@@ -1,0 +1,126 @@
+//! Properties of the readers over arbitrary bytes. The fuzz targets and the tests of this room share them.
+
+use std::io::Cursor;
+
+use crate::{Sealed, batch, clean, journal, metadata, peers, survey};
+
+/// Every reader comes to the end of any bytes, and every row that it gives reads the same again once written.
+///
+/// # Panics
+///
+/// If the property does not hold.
+pub fn readers(bytes: &[u8]) {
+    let mut text = Vec::new();
+    for row in metadata::rows(bytes).flatten() {
+        let torrent = row.metadata_ok.then_some(metadata::Torrent {
+            name: &row.name,
+            file_count: row.file_count,
+            total_bytes: row.total_bytes,
+            piece_length: row.piece_length,
+        });
+        text.clear();
+        let peer = row.peer.as_slice();
+        metadata::put_block(
+            &metadata::Entry {
+                info_hash: row.info_hash,
+                torrent,
+                peers: peer,
+            },
+            &mut text,
+        );
+        let again: Vec<_> = metadata::rows(&text[..]).flatten().collect();
+        assert_eq!(again.len(), 1);
+        assert_eq!((again[0].info_hash, again[0].peer), (row.info_hash, row.peer));
+        if row.metadata_ok {
+            assert_eq!(again[0].name, clean(&row.name));
+        }
+    }
+    for row in peers::rows(bytes).flatten() {
+        text.clear();
+        peers::put_block(row.info_hash, &[row.peer], &mut text);
+        assert!(peers::rows(&text[..]).flatten().eq([row]));
+    }
+    for row in batch::rows(bytes).flatten() {
+        text.clear();
+        let (file_count, total_bytes, piece_length) = (row.file_count, row.total_bytes, row.piece_length);
+        let torrent = metadata::Torrent {
+            name: &row.name,
+            file_count,
+            total_bytes,
+            piece_length,
+        };
+        batch::put_row(row.info_hash, &torrent, &mut text);
+        assert_eq!(batch::rows(&text[..]).flatten().count(), 1);
+    }
+}
+
+/// Any two files are refused, or cut to a table of whole lines that can be continued; surveyed again they stand as
+/// they were left.
+///
+/// # Panics
+///
+/// If the property does not hold.
+pub fn recovery(table: &[u8], journal: &[u8]) {
+    let mut table = Cursor::new(table.to_vec());
+    let mut journal = Cursor::new(journal.to_vec());
+    let Ok(standing) = survey(metadata::HEADER, &mut table, &mut journal) else {
+        return;
+    };
+    assert!(cut(&mut table, standing.table) && cut(&mut journal, standing.journal));
+    let mut done = 0u64;
+    let begun = Sealed::begin(table, journal, &standing, |_| done += 1);
+    let Ok((mut table, mut journal)) = begun.map(Sealed::into_parts) else {
+        panic!("memory does not fail");
+    };
+    assert!(table.get_ref().ends_with(b"\n"));
+    let again = survey(metadata::HEADER, &mut table, &mut journal);
+    let lengths = again.ok().map(|standing| (standing.table, standing.journal));
+    assert_eq!(lengths, Some((length(&table), length(&journal))));
+    assert_eq!(length(&journal), journal::HEADER_LEN + done * journal::RECORD_LEN);
+}
+
+fn length(file: &Cursor<Vec<u8>>) -> u64 {
+    u64::try_from(file.get_ref().len()).unwrap_or(u64::MAX)
+}
+
+/// Cuts `file`; false if it is shorter than that.
+fn cut(file: &mut Cursor<Vec<u8>>, len: u64) -> bool {
+    let fits = len <= length(file);
+    file.get_mut().truncate(usize::try_from(len).unwrap_or(usize::MAX));
+    fits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Bytes that look enough like a table to get past its first checks.
+    fn tableish() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            Just(metadata::HEADER.as_bytes().to_vec()),
+            Just(peers::HEADER.as_bytes().to_vec()),
+            "[0-9a-fA-F]{40}".prop_map(String::into_bytes),
+            "[\",\r\n]|,{1,7}|True|False|1\\.2\\.3\\.4|::1|[0-9]{1,6}|\u{2028}".prop_map(String::into_bytes),
+            any::<Vec<u8>>(),
+        ];
+        proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn readers_hold(bytes in tableish()) {
+            readers(&bytes);
+        }
+
+        #[test]
+        fn recovery_holds(tail in tableish(), whole: bool, junk in proptest::collection::vec(any::<u8>(), 0..120)) {
+            let mut table = if whole { format!("{}\n", metadata::HEADER).into_bytes() } else { Vec::new() };
+            table.extend_from_slice(&tail);
+            recovery(&table, &junk);
+            let mut journal = journal::header().to_vec();
+            journal.extend_from_slice(&junk);
+            recovery(&table, &journal);
+        }
+    }
+}

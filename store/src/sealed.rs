@@ -1,0 +1,201 @@
+//! A table that is written a whole infohash at a time and can be continued after a kill at any byte.
+
+use std::hash::Hasher;
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+
+use siphasher::sip::SipHasher13;
+use wire::InfoHash;
+
+use crate::journal::{self, Done, Record};
+use crate::line::{Line, Lines};
+use crate::recover::{Standing, StoreError};
+
+/// A table and its journal, open for appending.
+///
+/// Both are written without a buffer of ours: what [`put`](Sealed::put) has accepted survives the death of the process,
+/// and `tail -f` sees it at once. A crash of the machine may lose what its kernel had not yet written; the survey then
+/// finds the last block that is whole.
+#[derive(Debug)]
+pub struct Sealed<T, J> {
+    table: T,
+    journal: J,
+    /// Where the next block will begin.
+    end: u64,
+    broken: bool,
+}
+
+impl<T: Read + Write + Seek, J: Read + Write + Seek> Sealed<T, J> {
+    /// Continues files that have been cut to `standing`: writes the headers of new ones, journals rows that no record
+    /// covers, and tells `done` of every infohash in the journal. Without a table, pass [`io::empty`].
+    ///
+    /// Both must write at their end, as a file opened for appending does.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Changed`] if the files were not cut, or those of reading and writing.
+    pub fn begin(
+        mut table: T,
+        mut journal: J,
+        standing: &Standing,
+        mut done: impl FnMut(Done),
+    ) -> Result<Self, StoreError> {
+        let lengths = (table.seek(SeekFrom::End(0))?, journal.seek(SeekFrom::End(0))?);
+        if lengths != (standing.table, standing.journal) {
+            return Err(StoreError::Changed);
+        }
+        if standing.journal == 0 {
+            journal.write_all(&journal::header())?;
+        }
+        let mut end = standing.covered.max(standing.table);
+        if let Some(header) = standing.header {
+            adopt(&mut table, standing.covered..standing.table, &mut journal)?;
+            if standing.table == 0 {
+                let line = format!("{header}\n");
+                table.write_all(line.as_bytes())?;
+                end = length(&line)?.into();
+            }
+        }
+        journal.seek(SeekFrom::Start(0))?;
+        let mut input = BufReader::new(&mut journal);
+        journal::begin(&mut input)?;
+        while let Some(record) = journal::next(&mut input)? {
+            done(record.done);
+        }
+        journal.seek(SeekFrom::End(0))?;
+        table.seek(SeekFrom::End(0))?;
+        Ok(Self {
+            table,
+            journal,
+            end,
+            broken: false,
+        })
+    }
+}
+
+impl<T: Write, J: Write> Sealed<T, J> {
+    /// Appends the rows of one infohash, and makes it done. One write each to journal and table, the journal first.
+    ///
+    /// Without a table `block` is empty.
+    ///
+    /// # Errors
+    ///
+    /// Those of writing. After one, every later call fails, too: the files are torn until they are opened again.
+    pub fn put(&mut self, done: Done, block: &[u8]) -> io::Result<()> {
+        if self.broken {
+            return Err(io::Error::other("an earlier write failed"));
+        }
+        let len = length(block)?;
+        let record = Record {
+            done,
+            end: self.end + u64::from(len),
+            len,
+            sum: journal::sum(block),
+        };
+        self.broken = true;
+        self.journal.write_all(&record.encode())?;
+        self.table.write_all(block)?;
+        self.end = record.end;
+        self.broken = false;
+        Ok(())
+    }
+
+    /// Gives the table and the journal back, to be synced or closed.
+    pub fn into_parts(self) -> (T, J) {
+        (self.table, self.journal)
+    }
+}
+
+fn length(block: impl AsRef<[u8]>) -> io::Result<u32> {
+    u32::try_from(block.as_ref().len()).map_err(|_| io::Error::other("a block of more than 4 GiB"))
+}
+
+/// Journals the rows in `range`: consecutive rows of an infohash are its block. Lines that name none are passed over.
+fn adopt<T: Read + Seek>(table: &mut T, range: std::ops::Range<u64>, journal: &mut impl Write) -> io::Result<()> {
+    if range.is_empty() {
+        return Ok(());
+    }
+    table.seek(SeekFrom::Start(range.start))?;
+    let mut lines = Lines::new(BufReader::new(table.take(range.end - range.start)));
+    let mut output = BufWriter::new(journal);
+    let mut open: Option<Adopted> = None;
+    while let Some(line) = lines.next_line()? {
+        let named = named(&line);
+        if let Some(block) = &mut open
+            && named == Some(block.done)
+            && block.take(&line, range.start)
+        {
+            continue;
+        }
+        if let Some(block) = open.take() {
+            output.write_all(&block.seal().encode())?;
+        }
+        if let Some(done) = named {
+            let mut block = Adopted::new(done);
+            if block.take(&line, range.start) {
+                open = Some(block);
+            }
+        }
+    }
+    if let Some(block) = open {
+        output.write_all(&block.seal().encode())?;
+    }
+    output.flush()
+}
+
+/// The infohash that a row is about, and whether the row says that it has metadata.
+fn named(line: &Line<'_>) -> Option<Done> {
+    let text = line.bytes?;
+    let digits = std::str::from_utf8(text.get(..40)?).ok()?;
+    if text.get(40) != Some(&b',') {
+        return None;
+    }
+    Some(Done {
+        info_hash: InfoHash::from_hex(digits).ok()?,
+        metadata_ok: text.ends_with(b",True"),
+    })
+}
+
+/// A block of rows that was not journalled when it was written.
+struct Adopted {
+    done: Done,
+    end: u64,
+    len: u32,
+    hasher: SipHasher13,
+}
+
+impl Adopted {
+    fn new(done: Done) -> Self {
+        Self {
+            done,
+            end: 0,
+            len: 0,
+            hasher: SipHasher13::new(),
+        }
+    }
+
+    /// Adds a line, unless the block would outgrow its record.
+    fn take(&mut self, line: &Line<'_>, base: u64) -> bool {
+        let len = u32::try_from(line.raw.len())
+            .ok()
+            .and_then(|len| self.len.checked_add(len));
+        let Some(len) = len else {
+            return false;
+        };
+        self.len = len;
+        self.end = base + line.end;
+        self.hasher.write(line.raw);
+        true
+    }
+
+    fn seal(&self) -> Record {
+        Record {
+            done: self.done,
+            end: self.end,
+            len: self.len,
+            sum: journal::low_half(self.hasher.finish()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
