@@ -3,6 +3,8 @@
 //! Each function takes what a stranger might send and panics if a promise of its decoder is broken.
 
 use crate::bencode::{self, Entry, Kind, Limits, Value};
+use crate::compact;
+use crate::krpc::{self, Body, Message};
 
 /// Bencode: a view covers exactly what was read, agrees with itself at every level, and canonical input is
 /// reproduced byte for byte.
@@ -68,4 +70,45 @@ fn string(text: &[u8]) -> usize {
     let mut out = Vec::new();
     bencode::Encoder::new(&mut out).bytes(text);
     out.len()
+}
+
+/// KRPC: what was understood can be said again, and says the same.
+pub fn krpc(bytes: &[u8]) {
+    let Ok(message) = Message::decode(bytes) else {
+        if let Some(transaction) = krpc::query_transaction(bytes) {
+            assert!(transaction.len() <= krpc::MAX_TRANSACTION_LEN);
+        }
+        return;
+    };
+    if let Body::Reply(reply) = &message.body {
+        assert!(reply.contacts().count() * compact::NODE4_LEN <= bytes.len());
+        assert!(reply.peers().count() * compact::PEER4_LEN <= bytes.len());
+        // One entry can pack more peers than a list within the limits may hold; nobody sends that on.
+        if reply.peers().count() > Limits::KRPC.tokens / 2 {
+            return;
+        }
+    }
+    let mut out = Vec::new();
+    message.encode(&mut out);
+    assert_eq!(Message::decode(&out), Ok(message), "what is written reads back");
+    let mut again = Vec::new();
+    message.encode(&mut again);
+    assert_eq!(out, again);
+}
+
+/// Compact strings: every whole entry is read and can be written back; only a ragged tail is lost.
+pub fn compact(bytes: &[u8]) {
+    let whole = |entry: usize| bytes.get(..bytes.len() - bytes.len() % entry).unwrap_or_default();
+    let mut out = Vec::new();
+    compact::nodes4(bytes).for_each(|contact| compact::put_contact(&contact, &mut out));
+    assert_eq!(out, whole(compact::NODE4_LEN));
+    out.clear();
+    compact::nodes6(bytes).for_each(|contact| compact::put_contact(&contact, &mut out));
+    assert_eq!(out, whole(compact::NODE6_LEN));
+    out.clear();
+    compact::peers4(bytes).for_each(|peer| compact::put_addr(&peer, &mut out));
+    assert_eq!(out, whole(compact::PEER4_LEN));
+    out.clear();
+    compact::peers6(bytes).for_each(|peer| compact::put_addr(&peer, &mut out));
+    assert_eq!(out, whole(compact::PEER6_LEN));
 }

@@ -19,7 +19,7 @@ mod values;
 pub use error::KrpcError;
 pub use message::{Body, MAX_TRANSACTION_LEN, Message, query_transaction};
 pub use query::{Method, Query, Want};
-pub use reply::{BLOOM_LEN, Reply};
+pub use reply::Reply;
 pub use values::{Values, ValuesIter};
 
 /// Error codes of BEP 5 and BEP 44.

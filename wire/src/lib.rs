@@ -8,6 +8,7 @@
 )]
 
 pub mod bencode;
+pub mod bloom;
 pub mod compact;
 pub mod fuzz;
 pub mod handshake;

@@ -3,11 +3,9 @@ use std::net::SocketAddr;
 use super::message::{number, text};
 use super::{KrpcError, Values};
 use crate::bencode::{BencodeError, Reader};
+use crate::bloom;
 use crate::compact::{self, Contact};
 use crate::{InfoHash, NodeId};
-
-/// Bytes of a BEP 33 bloom filter.
-pub const BLOOM_LEN: usize = 256;
 
 /// An answer: the keys of every kind of answer, since an answer does not say which question it belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,9 +29,9 @@ pub struct Reply<'a> {
     /// The port that our query came from, `p`, of libtorrent.
     pub port: Option<u16>,
     /// Bloom filter of the seeds, `BFsd` (BEP 33), or `BFse` as mldht writes it.
-    pub bloom_seeds: Option<&'a [u8; BLOOM_LEN]>,
+    pub bloom_seeds: Option<&'a [u8; bloom::LEN]>,
     /// Bloom filter of the peers that are no seeds, `BFpe` (BEP 33).
-    pub bloom_peers: Option<&'a [u8; BLOOM_LEN]>,
+    pub bloom_peers: Option<&'a [u8; bloom::LEN]>,
     /// The name of the torrent, `n`, of libtorrent.
     pub name: Option<&'a [u8]>,
     /// The stored value: exactly one bencoded value, raw (BEP 44).

@@ -1,6 +1,10 @@
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+
+use proptest::option;
+use proptest::prelude::*;
 
 use super::*;
+use crate::bloom;
 use crate::compact::{self, Contact};
 use crate::{InfoHash, NodeId};
 
@@ -155,7 +159,7 @@ fn a_scrape_of_bep_33_has_two_filters_and_tolerates_the_key_of_mldht() {
             scrape: true,
         }),
     );
-    let (seeds, peers) = ([1; BLOOM_LEN], [2; BLOOM_LEN]);
+    let (seeds, peers) = ([1; bloom::LEN], [2; bloom::LEN]);
     let message = Message::new(
         b"aa",
         Body::Reply(Reply {
@@ -421,5 +425,165 @@ fn reasons_count_from_zero_and_have_distinct_labels() {
     for (at, reason) in KrpcError::ALL.into_iter().enumerate() {
         assert_eq!(reason as usize, at);
         assert!(KrpcError::ALL[..at].iter().all(|other| other.label() != reason.label()));
+    }
+}
+
+/// What a message of any kind is made of.
+#[derive(Clone, Debug)]
+struct Parts {
+    kind: u8,
+    ids: [[u8; 20]; 2],
+    texts: [Vec<u8>; 4],
+    maybe: Option<Vec<u8>>,
+    numbers: [Option<i64>; 3],
+    flags: [bool; 4],
+    addrs: Vec<SocketAddr>,
+    port: u16,
+}
+
+impl Parts {
+    fn message(&self) -> Message<'_> {
+        let [first, second] = self.ids;
+        let [flag, other, n4, n6] = self.flags;
+        let [transaction, ..] = &self.texts;
+        let want = Want { n4, n6 };
+        let id = NodeId::new(first);
+        let body = match self.kind {
+            0 => Body::Error {
+                code: self.numbers[0].unwrap_or_default(),
+                text: &self.texts[1],
+            },
+            1 => Body::Reply(self.reply(id)),
+            _ => Body::Query(Query {
+                id,
+                method: self.method(second),
+                want,
+            }),
+        };
+        Message {
+            transaction,
+            version: self.maybe.as_deref(),
+            read_only: flag ^ other,
+            ip: self.addrs.first().copied(),
+            body,
+        }
+    }
+
+    fn reply(&self, id: NodeId) -> Reply<'_> {
+        let [number, num, seq] = self.numbers;
+        let [_, nodes, nodes6, samples] = &self.texts;
+        Reply {
+            nodes,
+            nodes6,
+            values: if self.flags[0] {
+                Values::from(&self.addrs[..])
+            } else {
+                Values::ABSENT
+            },
+            token: self.maybe.as_deref(),
+            samples: self.flags[1].then_some(samples),
+            num,
+            interval: number,
+            port: self.flags[2].then_some(self.port),
+            seq,
+            v: self.flags[3].then_some(b"ld1:bi1e1:ai2eee"),
+            ..Reply::new(id)
+        }
+    }
+
+    fn method(&self, target: [u8; 20]) -> Method<'_> {
+        let [first, second, third] = self.numbers;
+        let [_, token, name, _] = &self.texts;
+        let [flag, other, ..] = self.flags;
+        let (target, info_hash) = (NodeId::new(target), InfoHash::new(target));
+        match self.kind {
+            2 => Method::Ping,
+            3 => Method::FindNode { target },
+            4 => Method::GetPeers {
+                info_hash,
+                noseed: flag,
+                scrape: other,
+            },
+            5 => Method::AnnouncePeer {
+                info_hash,
+                port: self.port,
+                implied_port: flag || self.port == 0,
+                token,
+                name: self.maybe.as_deref(),
+                seed: other,
+            },
+            6 => Method::SampleInfohashes { target },
+            7 => Method::Get { target, seq: first },
+            8 => Method::Put {
+                token,
+                v: b"4:spam",
+                k: None,
+                sig: None,
+                seq: second,
+                salt: self.maybe.as_deref(),
+                cas: third,
+            },
+            _ => Method::Unknown {
+                name,
+                target: flag.then_some(target),
+            },
+        }
+    }
+}
+
+fn parts() -> impl Strategy<Value = Parts> {
+    let texts = prop::array::uniform4(prop::collection::vec(any::<u8>(), 0..=MAX_TRANSACTION_LEN));
+    let maybe = option::of(prop::collection::vec(any::<u8>(), 0..120));
+    let addr = (any::<IpAddr>(), any::<u16>()).prop_map(SocketAddr::from);
+    (
+        (0..10_u8, any::<[[u8; 20]; 2]>(), texts, maybe),
+        any::<[Option<i64>; 3]>(),
+        any::<[bool; 4]>(),
+        prop::collection::vec(addr, 0..8),
+        any::<u16>(),
+    )
+        .prop_map(|((kind, ids, texts, maybe), numbers, flags, addrs, port)| Parts {
+            kind,
+            ids,
+            texts,
+            maybe,
+            numbers,
+            flags,
+            addrs,
+            port,
+        })
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_reads_back(parts in parts()) {
+        let message = parts.message();
+        let mut out = Vec::new();
+        message.encode(&mut out);
+        prop_assert_eq!(Message::decode(&out), Ok(message));
+        crate::fuzz::krpc(&out);
+    }
+
+    #[test]
+    fn a_truncated_message_is_not_bencode(parts in parts(), at in any::<prop::sample::Index>()) {
+        let mut out = Vec::new();
+        parts.message().encode(&mut out);
+        out.truncate(at.index(out.len()));
+        prop_assert_eq!(Message::decode(&out), Err(KrpcError::Bencode));
+    }
+
+    #[test]
+    fn a_changed_byte_never_panics(parts in parts(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut out = Vec::new();
+        parts.message().encode(&mut out);
+        let at = at.index(out.len());
+        out[at] = byte;
+        crate::fuzz::krpc(&out);
+    }
+
+    #[test]
+    fn any_bytes_are_a_message_or_a_reason(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        crate::fuzz::krpc(&bytes);
+        crate::fuzz::compact(&bytes);
     }
 }
