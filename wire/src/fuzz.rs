@@ -2,9 +2,13 @@
 //!
 //! Each function takes what a stranger might send and panics if a promise of its decoder is broken.
 
+mod peer;
+
 use crate::bencode::{self, Entry, Kind, Limits, Value};
 use crate::compact;
 use crate::krpc::{self, Body, Message};
+
+pub use peer::{extended, frames, handshake, magnet, ut_metadata};
 
 /// Bencode: a view covers exactly what was read, agrees with itself at every level, and canonical input is
 /// reproduced byte for byte.

@@ -10,6 +10,7 @@
 pub mod bencode;
 pub mod bloom;
 pub mod compact;
+pub mod extended;
 pub mod fuzz;
 pub mod handshake;
 pub mod host_port;
@@ -17,6 +18,7 @@ pub mod id;
 pub mod krpc;
 pub mod magnet;
 pub mod message;
+pub mod ut_metadata;
 
 pub use host_port::HostPort;
 pub use id::{Distance, InfoHash, InfoHashV2, NodeId, PeerId};

@@ -133,4 +133,10 @@ proptest! {
         let whole: Vec<Vec<u8>> = messages.iter().map(|message| message[4..].to_vec()).collect();
         prop_assert_eq!(read(100, &chunks).unwrap(), whole);
     }
+
+    #[test]
+    fn any_stream_is_cut_or_refused(stream in proptest::collection::vec(prop_oneof![Just(0), 0u8..24, any::<u8>()], 0..200)) {
+        crate::fuzz::frames(&stream);
+        crate::fuzz::handshake(&stream);
+    }
 }
