@@ -77,6 +77,7 @@ impl Hosts {
     /// Counts a query to `host`.
     pub(crate) fn take(&mut self, now: Time, host: Host) {
         self.forget(now);
+        // No room: only if the owner sends without being ready. The global limit still counts it.
         let Some(account) = self.accounts.touch(now, host) else {
             return;
         };
