@@ -18,6 +18,7 @@ pub mod id;
 pub mod krpc;
 pub mod magnet;
 pub mod message;
+pub mod metainfo;
 pub mod ut_metadata;
 
 pub use host_port::HostPort;

@@ -1,9 +1,10 @@
-//! What peers and people send: handshakes, frames, extended messages, magnet links.
+//! What peers and people send: handshakes, frames, extended messages, magnet links, torrents.
 
 use crate::extended::{self, ExtendedHandshake};
 use crate::handshake::{self, Handshake};
 use crate::magnet::Magnet;
 use crate::message::{FrameTooLong, Frames, Message};
+use crate::metainfo::{self, Info, Salvaged, Torrent};
 use crate::ut_metadata::UtMetadata;
 
 /// Handshake: what is read is written back byte for byte, and is what a reader of the first bytes expected.
@@ -81,5 +82,55 @@ pub fn magnet(text: &str) {
             assert_eq!(read.to_base32_link().parse(), Ok(read));
         }
         Err(error) => assert!(error.to_string().chars().all(|c| !c.is_control())),
+    }
+}
+
+/// Info dictionaries: what parses is what is salvaged, counts and sums are those of the files, and no file lies beyond
+/// another's place.
+pub fn info(raw: &[u8]) {
+    let Ok(Salvaged { info, problem }) = Info::salvage(raw) else {
+        assert!(Info::parse(raw).is_err());
+        return;
+    };
+    match problem {
+        None => assert_eq!(Info::parse(raw).as_ref(), Ok(&info)),
+        Some(problem) => assert_eq!(Info::parse(raw), Err(problem)),
+    }
+    let mut end = 0;
+    let (mut count, mut bytes) = (0, 0_u64);
+    for file in info.files() {
+        assert!(file.offset >= end);
+        end = file.offset.saturating_add(file.length);
+        if !file.pad {
+            count += 1;
+            bytes = bytes.saturating_add(file.length);
+        }
+        assert_eq!(file.path_lossy().is_empty(), file.path().is_empty());
+    }
+    assert_eq!((count, bytes), (info.file_count(), info.total_bytes()));
+    if problem.is_none() {
+        assert!(!info.name.is_empty() && info.piece_length > 0);
+        let torrent = Torrent::parse(&metainfo::wrap(raw, &["http://tracker.example/announce"]));
+        assert_eq!(
+            torrent.map(|torrent| (torrent.raw_info().to_vec(), torrent.info)),
+            Ok((raw.to_vec(), info))
+        );
+    }
+}
+
+/// .torrent files: the info dictionary is lent as it stood, and the magnet link to it is one.
+pub fn torrent(raw: &[u8]) {
+    if let Ok(torrent) = Torrent::parse(raw) {
+        assert!(
+            raw.windows(torrent.raw_info().len())
+                .any(|window| window == torrent.raw_info())
+        );
+        assert_eq!(Info::parse(torrent.raw_info()).as_ref(), Ok(&torrent.info));
+        for hash in torrent.magnet().swarm_hashes() {
+            assert!(metainfo::matches(torrent.raw_info(), &hash));
+        }
+        magnet(&torrent.magnet().to_string());
+        assert!(torrent.tiers().iter().all(|tier| !tier.is_empty()));
+        assert!(torrent.other_entries().count() + torrent.other_info_entries().count() < raw.len());
     }
 }

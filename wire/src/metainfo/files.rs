@@ -1,0 +1,151 @@
+//! The files of a torrent in memory that is linear in the bytes that named them.
+//!
+//! A tree can name a directory once and have a million files in it. Paths are therefore kept as the tree has them, each
+//! segment with its parent, and are joined only when asked for.
+
+/// How BitComet and others name padding files that carry no `attr`.
+const OLD_PAD_NAME: &[u8] = b"_____padding_file";
+
+/// A path segment, by number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Segment(u32);
+
+/// One segment of a path. Offsets fit in 32 bits, since longer info dictionaries are refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Node {
+    parent: Option<Segment>,
+    start: u32,
+    end: u32,
+}
+
+/// What a list or a tree says of one file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Entry {
+    pub(super) length: u64,
+    pub(super) pad: bool,
+    pub(super) pieces_root: Option<[u8; 32]>,
+}
+
+/// Files in the torrent's order, padding included.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Files {
+    names: Vec<u8>,
+    nodes: Vec<Node>,
+    entries: Vec<(Option<Segment>, Entry)>,
+    /// Files that are no padding.
+    pub(super) count: u64,
+    /// Bytes of files that are no padding; saturates.
+    pub(super) bytes: u64,
+    /// Bytes of all files; saturates.
+    pub(super) span: u64,
+}
+
+impl Files {
+    /// A segment below `parent`, or below the torrent's root.
+    pub(super) fn segment(&mut self, parent: Option<Segment>, name: &[u8]) -> Segment {
+        let segment = Segment(index(self.nodes.len()));
+        let start = index(self.names.len());
+        self.names.extend_from_slice(name);
+        let end = index(self.names.len());
+        self.nodes.push(Node { parent, start, end });
+        segment
+    }
+
+    /// Adds the file whose path ends with `last`; false if the sizes no longer fit in 64 bits.
+    pub(super) fn push(&mut self, last: Option<Segment>, mut entry: Entry) -> bool {
+        entry.pad |= last.is_some_and(|last| self.name(last).starts_with(OLD_PAD_NAME));
+        self.entries.push((last, entry));
+        let fits = self.span.checked_add(entry.length).is_some();
+        self.span = self.span.saturating_add(entry.length);
+        if !entry.pad {
+            self.count += 1;
+            self.bytes = self.bytes.saturating_add(entry.length);
+        }
+        fits
+    }
+
+    /// Whether there is no file at all, not even padding.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The files in order. `align` is the piece length if every file starts a piece of its own (v2), else 1.
+    pub(super) fn iter(&self, align: u64) -> impl Iterator<Item = File<'_>> {
+        let mut end = 0u64;
+        self.entries.iter().map(move |(last, entry)| {
+            let offset = end.checked_next_multiple_of(align).unwrap_or(end);
+            end = offset.saturating_add(entry.length);
+            File {
+                length: entry.length,
+                offset,
+                pad: entry.pad,
+                pieces_root: entry.pieces_root.as_ref(),
+                last: *last,
+                files: self,
+            }
+        })
+    }
+
+    /// Gives each file that is no padding its root, in order.
+    pub(super) fn set_roots(&mut self, roots: &Self) {
+        let real = self.entries.iter_mut().filter(|(_, entry)| !entry.pad);
+        for ((_, entry), (_, with_root)) in real.zip(&roots.entries) {
+            entry.pieces_root = with_root.pieces_root;
+        }
+    }
+
+    fn node(&self, segment: Segment) -> Option<&Node> {
+        usize::try_from(segment.0).ok().and_then(|at| self.nodes.get(at))
+    }
+
+    fn name(&self, segment: Segment) -> &[u8] {
+        let name = self.node(segment).and_then(|node| {
+            let range = usize::try_from(node.start).ok()?..usize::try_from(node.end).ok()?;
+            self.names.get(range)
+        });
+        name.unwrap_or_default()
+    }
+}
+
+/// A count of names or bytes, which is below the length of the info dictionary and so below 2^32.
+fn index(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// One file of a torrent.
+#[derive(Clone, Copy, Debug)]
+pub struct File<'a> {
+    /// Bytes.
+    pub length: u64,
+    /// Where it begins in the torrent's content, bytes. Padding counts; in a v2 torrent each file begins a piece.
+    pub offset: u64,
+    /// Zeros that only move the next file to a piece of its own (BEP 47).
+    pub pad: bool,
+    /// Root of the file's hash tree (v2 and hybrid); an empty file has none.
+    pub pieces_root: Option<&'a [u8; 32]>,
+    last: Option<Segment>,
+    files: &'a Files,
+}
+
+impl<'a> File<'a> {
+    /// The path below the torrent's directory, outermost first; of a single file its name. Exact bytes as a stranger
+    /// chose them: `..`, `/` and NUL can be among them.
+    pub fn path(&self) -> Vec<&'a [u8]> {
+        let mut path: Vec<&[u8]> = self.segments_upwards().collect();
+        path.reverse();
+        path
+    }
+
+    /// The path to show, segments joined by `/`, what is not UTF-8 replaced by U+FFFD. Control characters stay.
+    pub fn path_lossy(&self) -> String {
+        let path: Vec<_> = self.path().into_iter().map(String::from_utf8_lossy).collect();
+        path.join("/")
+    }
+
+    /// The path's segments, innermost first.
+    pub(super) fn segments_upwards(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let files = self.files;
+        let up = move |&segment: &Segment| files.node(segment)?.parent;
+        std::iter::successors(self.last, up).map(move |segment| files.name(segment))
+    }
+}

@@ -1,0 +1,209 @@
+//! The two ways to list files: the flat list of v1 and the tree of v2.
+
+use crate::bencode::{BencodeError, Kind, Limits, Reader, Value};
+
+use super::error::{Fault, Field, Notes};
+use super::files::{Entry, Files};
+use super::keys::Keys;
+
+/// Files as v1 lists them: one `length`, or `files` with paths (BEP 3).
+pub(super) fn v1(keys: &Keys<'_>, name: &[u8], notes: &mut Notes) -> Files {
+    let mut files = Files::default();
+    match (keys.length, keys.files) {
+        (None, None) => notes.add(Field::Length, Fault::Missing),
+        (Some(length), None) => {
+            let last = (!name.is_empty()).then(|| files.segment(None, name));
+            let entry = Entry {
+                length: size(Some(length), Field::Length, notes),
+                ..Entry::default()
+            };
+            files.push(last, entry);
+        }
+        (length, Some(list)) => {
+            if length.is_some() {
+                notes.add(Field::Length, Fault::Conflict);
+            }
+            match list.as_list() {
+                Some(list) => list.into_iter().for_each(|file| v1_file(file, &mut files, notes)),
+                None => notes.add(Field::Files, Fault::Kind),
+            }
+            if files.is_empty() {
+                notes.add(Field::Files, Fault::Missing);
+            }
+        }
+    }
+    files
+}
+
+fn v1_file(file: Value<'_>, files: &mut Files, notes: &mut Notes) {
+    let Some(file) = file.as_dict() else {
+        notes.add(Field::Files, Fault::Kind);
+        return;
+    };
+    let (mut length, mut path, mut path_utf8, mut attr) = (None, None, None, None);
+    for (key, value) in file {
+        match key {
+            b"attr" => attr = value.as_bytes(),
+            b"length" => length = Some(value),
+            b"path" => path = Some(value),
+            b"path.utf-8" => path_utf8 = Some(value),
+            _ => {}
+        }
+    }
+    let has = |flag| attr.is_some_and(|attr| attr.contains(&flag));
+    // A symbolic link has a target in place of a length (BEP 47).
+    let length = match length {
+        None if has(b'l') => 0,
+        length => size(length, Field::FileLength, notes),
+    };
+    let mut last = None;
+    match path_utf8
+        .filter(|path| is_utf8_path(*path))
+        .or(path)
+        .map(Value::as_list)
+    {
+        None => notes.add(Field::FilePath, Fault::Missing),
+        Some(None) => notes.add(Field::FilePath, Fault::Kind),
+        Some(Some(path)) => {
+            for segment in path {
+                match segment.as_bytes() {
+                    // Names nothing; some programs write one for a doubled slash.
+                    Some(b"") => {}
+                    Some(segment) => last = Some(files.segment(last, segment)),
+                    None => notes.add(Field::FilePath, Fault::Kind),
+                }
+            }
+            if last.is_none() {
+                notes.add(Field::FilePath, Fault::Missing);
+            }
+        }
+    }
+    let entry = Entry {
+        length,
+        pad: has(b'p'),
+        pieces_root: None,
+    };
+    if !files.push(last, entry) {
+        notes.add(Field::FileLength, Fault::Range);
+    }
+}
+
+fn is_utf8_path(path: Value<'_>) -> bool {
+    let valid = |segment: Value<'_>| segment.as_bytes().is_some_and(|text| str::from_utf8(text).is_ok());
+    path.as_list()
+        .is_some_and(|path| !path.is_empty() && path.into_iter().all(valid))
+}
+
+/// Files as v2 lists them: dictionaries in dictionaries, a file's properties under the empty name (BEP 52).
+pub(super) fn v2(tree: Option<Value<'_>>, notes: &mut Notes) -> Files {
+    let mut files = Files::default();
+    match tree {
+        None => notes.add(Field::FileTree, Fault::Missing),
+        Some(tree) => {
+            if walk(tree, &mut files, notes).is_err() || files.is_empty() {
+                notes.add(Field::FileTree, Fault::Kind);
+            }
+        }
+    }
+    files
+}
+
+/// One pass over the tree, however deep: a view would read each subtree again at every level.
+fn walk(tree: Value<'_>, files: &mut Files, notes: &mut Notes) -> Result<(), BencodeError> {
+    let mut reader = Reader::new(tree.raw(), &Limits::METAINFO);
+    reader.begin_dict()?;
+    // The names that led here, and whether the innermost was a file. Bounded by the reader's depth.
+    let mut open = Vec::new();
+    let mut is_file = false;
+    loop {
+        let Some(name) = reader.key()? else {
+            is_file = false;
+            if open.pop().is_none() {
+                return Ok(());
+            }
+            continue;
+        };
+        let here = open.last().copied();
+        if is_file || (name.is_empty() && here.is_none()) {
+            // A file that is a directory too, or a root that is a file.
+            notes.add(Field::FileTree, Fault::Conflict);
+        }
+        if name.is_empty() {
+            let entry = v2_file(reader.value()?, notes);
+            if !files.push(here, entry) {
+                notes.add(Field::TreeLength, Fault::Range);
+            }
+            is_file = true;
+        } else if reader.kind()? == Kind::Dict {
+            reader.begin_dict()?;
+            open.push(files.segment(here, name));
+            is_file = false;
+        } else {
+            notes.add(Field::FileTree, Fault::Kind);
+            reader.skip()?;
+        }
+    }
+}
+
+fn v2_file(file: Value<'_>, notes: &mut Notes) -> Entry {
+    let Some(file) = file.as_dict() else {
+        notes.add(Field::FileTree, Fault::Kind);
+        return Entry::default();
+    };
+    let (mut length, mut root, mut attr) = (None, None, None);
+    for (key, value) in file {
+        match key {
+            b"attr" => attr = value.as_bytes(),
+            b"length" => length = Some(value),
+            b"pieces root" => root = Some(value),
+            _ => {}
+        }
+    }
+    let has = |flag| attr.is_some_and(|attr| attr.contains(&flag));
+    let length = match length {
+        None if has(b'l') => 0,
+        length => size(length, Field::TreeLength, notes),
+    };
+    let pieces_root = root.and_then(Value::as_bytes).and_then(|root| root.try_into().ok());
+    match (root, pieces_root) {
+        (None, _) if length > 0 => notes.add(Field::PiecesRoot, Fault::Missing),
+        (Some(_), None) => notes.add(Field::PiecesRoot, Fault::Kind),
+        _ => {}
+    }
+    Entry {
+        length,
+        pad: has(b'p'),
+        pieces_root,
+    }
+}
+
+/// A size in bytes, 0 if there is none that makes sense.
+fn size(length: Option<Value<'_>>, field: Field, notes: &mut Notes) -> u64 {
+    match length.map(Value::as_int) {
+        None => notes.add(field, Fault::Missing),
+        Some(None) => notes.add(field, Fault::Kind),
+        Some(Some(length)) => match u64::try_from(length) {
+            Ok(length) => return length,
+            Err(_) => notes.add(field, Fault::Range),
+        },
+    }
+    0
+}
+
+/// Whether the two lists of a hybrid name the same files, and each file of the v1 list starts a piece (BEP 52).
+pub(super) fn agree(v1: &Files, v2: &Files, piece_length: u64) -> bool {
+    let mut real = v1.iter(1).filter(|file| !file.pad);
+    let mut tree = v2.iter(1);
+    loop {
+        match (real.next(), tree.next()) {
+            (None, None) => return true,
+            (Some(a), Some(b)) => {
+                let aligned = a.length == 0 || a.offset.is_multiple_of(piece_length);
+                if !aligned || a.length != b.length || !a.segments_upwards().eq(b.segments_upwards()) {
+                    return false;
+                }
+            }
+            _ => return false,
+        }
+    }
+}
