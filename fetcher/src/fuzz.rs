@@ -1,0 +1,281 @@
+//! The property of the pool, for any list of inputs at all: what the fuzz target and the property test call.
+//!
+//! Bytes become a list of steps: commands, and what a world may legally tell. After each step the judge looks at what
+//! the pool wants.
+
+mod judge;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use wire::extended::{self, ExtendedHandshake};
+use wire::handshake::Handshake;
+use wire::message::extended_frame;
+use wire::ut_metadata::{BLOCK, UtMetadata};
+use wire::{InfoHash, PeerId};
+use world::{Closed, ConnId, Input, Machine, Seed, Time};
+
+use crate::Pool;
+use crate::config::{Config, Deadlines, Dialling, Exclusion, Limits, Memory};
+use judge::Judge;
+
+/// Torrents whose info dictionaries are zeros: how many, and their SHA-1.
+const TORRENTS: [(usize, &str); 3] = [
+    (20_000, "9bd7c3d157e82753fd2bf3a9df26bea49bc29caf"),
+    (16_384, "897256b6709e1a4da9daba92b6bde39ccfccd8c1"),
+    (1, "5ba93c9db0cff93f52b521d7420e43f6eda2784f"),
+];
+
+/// Small enough that every bound is met often.
+fn config() -> Config {
+    Config {
+        peer_id_prefix: *b"-PC0001-",
+        client: String::new(),
+        ut_metadata_id: 1,
+        slots: 2,
+        max_connections: 4,
+        exclusion: Exclusion::Host,
+        dialling: Dialling {
+            start: 2,
+            stagger: Duration::from_millis(750),
+            parallel: 3,
+            hold_back: Duration::from_secs(1),
+            attempts_per_infohash: 6,
+            peers_per_infohash: 5,
+        },
+        deadlines: Deadlines {
+            connect: Duration::from_secs(2),
+            handshake: Duration::from_secs(2),
+            extended: Duration::from_secs(2),
+            piece: Duration::from_secs(2),
+            total: Duration::from_secs(20),
+        },
+        limits: Limits {
+            max_metadata: 40_000,
+            max_frame: 20_000,
+            noise_frames: 5,
+            noise_bytes: 1_000,
+            pipeline: 2,
+            assembly_bytes: 60_000,
+        },
+        memory: Memory {
+            capacity: 6,
+            refused: Duration::from_secs(5),
+            silent: Duration::from_secs(1),
+            silent_max: Duration::from_secs(4),
+            useless: Duration::from_secs(6),
+            success_half_life: Duration::from_secs(10),
+        },
+    }
+}
+
+/// Whatever the world says: no panic; no bound is passed; the pool speaks of connections that exist, and of each until it
+/// is closed; it does not spin; every start ends once, with the right bytes or none; and after a stop nothing is left.
+pub fn pool(bytes: &[u8]) {
+    let config = config();
+    let mut run = Run {
+        judge: Judge::new(&config),
+        pool: Pool::new(config, Seed::from_number(1)),
+        now: Time::ZERO,
+    };
+    let mut steps = Steps(bytes);
+    while !steps.0.is_empty() {
+        run.step(&mut steps);
+        run.judge.look(&mut run.pool, run.now);
+    }
+    run.pool.handle(run.now, Input::Stop);
+    run.judge.look(&mut run.pool, run.now);
+    run.judge.nothing_is_left(&run.pool);
+}
+
+/// What is left of the list.
+struct Steps<'a>(&'a [u8]);
+
+impl<'a> Steps<'a> {
+    /// The next number; 0 when the list is over.
+    fn next(&mut self) -> u8 {
+        let (&first, rest) = self.0.split_first().unwrap_or((&0, &[]));
+        self.0 = rest;
+        first
+    }
+
+    fn one_of<T: Copy>(&mut self, choices: &[T]) -> Option<T> {
+        let at = usize::from(self.next()).checked_rem(choices.len())?;
+        choices.get(at).copied()
+    }
+
+    fn take(&mut self, len: usize) -> &'a [u8] {
+        let (taken, rest) = self.0.split_at_checked(len).unwrap_or((self.0, &[]));
+        self.0 = rest;
+        taken
+    }
+
+    /// A torrent.
+    fn torrent(&mut self) -> InfoHash {
+        let (_, hash) = self.one_of(&TORRENTS).unwrap_or_default();
+        InfoHash::from_hex(hash).unwrap_or(InfoHash::new([0; 20]))
+    }
+}
+
+struct Run {
+    judge: Judge,
+    pool: Pool,
+    now: Time,
+}
+
+impl Run {
+    fn step(&mut self, steps: &mut Steps<'_>) {
+        match steps.next() % 16 {
+            0 => {
+                let info_hash = steps.torrent();
+                self.judge.starts(info_hash);
+                self.pool.start(self.now, info_hash);
+            }
+            1 | 2 => {
+                let info_hash = steps.torrent();
+                let (host, port) = (steps.next() % 6, u16::from(steps.next() % 2));
+                let peer = SocketAddr::from(([192, 0, 2, host], 1_000 + port));
+                self.pool.offer(self.now, info_hash, peer);
+            }
+            3 => self.pool.no_more_peers(self.now, steps.torrent()),
+            4 if steps.next() < 32 => self.pool.cancel(self.now, steps.torrent()),
+            5 if steps.next() < 4 => self.pool.handle(self.now, Input::Stop),
+            6 => self.pass(Duration::from_millis(u64::from(steps.next()) * 10)),
+            7 if steps.next() < 64 => {
+                let deadline = self.pool.deadline().unwrap_or(self.now);
+                self.pass(deadline.since(self.now));
+            }
+            _ => self.connection(steps),
+        }
+    }
+
+    fn pass(&mut self, span: Duration) {
+        self.now = self.now + span;
+        self.pool.handle(self.now, Input::Tick);
+    }
+
+    /// Something happens on a connection.
+    fn connection(&mut self, steps: &mut Steps<'_>) {
+        let kind = steps.next() % 8;
+        let conn = match kind {
+            0..=2 => steps.one_of(&self.judge.connections(false)),
+            _ => steps.one_of(&self.judge.connections(true)),
+        };
+        let Some(conn) = conn else {
+            return;
+        };
+        match kind {
+            0 | 1 => {
+                self.judge.opened(conn);
+                self.pool.handle(self.now, Input::Opened { conn });
+            }
+            2 => self.close(conn, &[Closed::Refused, Closed::Unreachable, Closed::NoRoom], steps),
+            3 if steps.next() < 64 => self.close(conn, &[Closed::ByRemote, Closed::Reset, Closed::Congested], steps),
+            _ => {
+                let bytes = self.speech(conn, steps);
+                let cut = usize::from(steps.next()).min(bytes.len());
+                let (first, second) = bytes.split_at_checked(cut).unwrap_or((&bytes, &[]));
+                for bytes in [first, second] {
+                    if !bytes.is_empty() && self.judge.is_open(conn) {
+                        self.pool.handle(self.now, Input::Received { conn, bytes });
+                        self.judge.look(&mut self.pool, self.now);
+                    }
+                }
+            }
+        }
+    }
+
+    fn close(&mut self, conn: ConnId, choices: &[Closed], steps: &mut Steps<'_>) {
+        if let Some(why) = steps.one_of(choices) {
+            self.judge.closed(conn);
+            self.pool.handle(self.now, Input::Closed { conn, why });
+        }
+    }
+
+    /// What a peer says next: mostly what belongs here.
+    fn speech(&mut self, conn: ConnId, steps: &mut Steps<'_>) -> Vec<u8> {
+        let turn = self.judge.turn(conn);
+        let other = steps.torrent();
+        let info_hash = if steps.next() < 240 { turn.info_hash } else { other };
+        let kind = if steps.next() < 224 {
+            turn.kind
+        } else {
+            steps.next() % 4
+        };
+        let len = TORRENTS.iter().find(|(_, hash)| info_hash.to_string() == **hash);
+        let len = len.map_or(0, |&(len, _)| len);
+        let size = i64::try_from(len).unwrap_or(0);
+        let mut out = Vec::new();
+        match kind {
+            0 => Handshake::new(info_hash, PeerId::new([0; 20]))
+                .with_extended()
+                .encode(&mut out),
+            1 => offer(size, steps, &mut out),
+            2 => {
+                let piece = self.judge.owed(conn).unwrap_or(u32::from(steps.next()));
+                answer(piece, len, steps, &mut out);
+            }
+            _ => {
+                let len = usize::from(steps.next());
+                out.extend_from_slice(steps.take(len));
+            }
+        }
+        out
+    }
+}
+
+/// An extended handshake, mostly with the right size.
+fn offer(size: i64, steps: &mut Steps<'_>, out: &mut Vec<u8>) {
+    let odd = steps.next() < 32;
+    let metadata_size = if odd {
+        steps.one_of(&[0, 39_000, 40_000, 40_001, i64::MAX])
+    } else {
+        Some(size)
+    };
+    let offer = ExtendedHandshake {
+        ut_metadata: steps.one_of(&[3, 3, 3, 3, 3, 255, 1, 0]),
+        metadata_size,
+        ..ExtendedHandshake::default()
+    };
+    extended_frame(out, extended::HANDSHAKE, |out| offer.encode(out));
+}
+
+/// A piece of zeros as long as it should be, mostly.
+fn answer(piece: u32, len: usize, steps: &mut Steps<'_>, out: &mut Vec<u8>) {
+    let at = usize::try_from(piece).unwrap_or(0).saturating_mul(BLOCK);
+    let mut bytes = vec![0; len.saturating_sub(at).min(BLOCK)];
+    let (wrong, rejects) = (steps.next() < 64, steps.next() < 8);
+    if wrong {
+        bytes.fill(1);
+    }
+    let data = UtMetadata::Data {
+        piece,
+        total_size: i64::try_from(len).unwrap_or(0),
+        bytes: &bytes,
+    };
+    let answer = if rejects { UtMetadata::Reject { piece } } else { data };
+    extended_frame(out, 1, |out| answer.encode(out));
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_torrents_are_what_they_claim() {
+        for (len, hash) in TORRENTS {
+            let info_hash = InfoHash::from_hex(hash).unwrap();
+            assert!(wire::metainfo::matches(&vec![0; len], &info_hash));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+        #[test]
+        fn any_list_of_inputs(bytes in proptest::collection::vec(any::<u8>(), 0..3_000)) {
+            pool(&bytes);
+        }
+    }
+}

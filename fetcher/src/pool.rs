@@ -1,0 +1,266 @@
+//! Which peer to ask, for many infohashes at once.
+//!
+//! A *hunt* is one infohash in work, a *talk* one connection. What happens on a connection is in `talk`, who is dialled
+//! when and how a hunt ends in `pursuit`; this file joins them and dispatches. Whatever changes what a hunt could do puts
+//! it in the queue `awake`; the queue is worked off before control returns to the world, so nothing waits for a timer
+//! that could go on now, and no timer fires for what cannot.
+
+mod hosts;
+mod hunt;
+mod memory;
+mod outbox;
+mod peers;
+mod pursuit;
+mod room;
+mod talk;
+#[cfg(test)]
+mod tests;
+mod timers;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use rand::RngExt;
+use wire::{InfoHash, PeerId};
+use world::{ConnId, Input, KeyedMap, Machine, Output, Seed, Time};
+
+use crate::{Config, Ending, Event, Failure, Stats, Tally};
+use hosts::{Host, Hosts};
+use hunt::Hunt;
+use memory::Memory;
+pub use memory::Standing;
+use outbox::Outbox;
+use room::Room;
+use talk::Talk;
+use timers::{Alarm, Timers};
+
+/// Fetches the info dictionaries of many infohashes from their peers.
+///
+/// For each infohash: [`start`](Self::start), [`offer`](Self::offer) for every peer that is named, and
+/// [`no_more_peers`](Self::no_more_peers) when nobody will name another; then one [`Event::Metadata`] or
+/// [`Event::GaveUp`].
+#[derive(Debug)]
+pub struct Pool {
+    config: Config,
+    peer_id: PeerId,
+    hunts: KeyedMap<InfoHash, Hunt>,
+    talks: KeyedMap<ConnId, Talk>,
+    next_conn: u64,
+    /// Connections that may be held: the configured number, or fewer while the world has no room for more.
+    max_talks: usize,
+    hosts: Hosts,
+    memory: Memory,
+    room: Room,
+    timers: Timers,
+    /// Hunts to be looked at, each once.
+    awake: VecDeque<InfoHash>,
+    /// Hosts whose connection ended, for those who wait for them.
+    freed: VecDeque<Host>,
+    /// Hunts that wait for a free connection, each once, in order.
+    hungry: VecDeque<InfoHash>,
+    outbox: Outbox,
+    stopping: bool,
+    stats: Stats,
+}
+
+impl Pool {
+    /// A pool that has nothing to do yet. All chance in it comes from `seed`.
+    pub fn new(config: Config, seed: Seed) -> Self {
+        Self {
+            peer_id: draw_peer_id(config.peer_id_prefix, seed),
+            hunts: KeyedMap::with_hasher(seed.derive("fetcher hunts").hasher()),
+            talks: KeyedMap::with_hasher(seed.derive("fetcher talks").hasher()),
+            next_conn: 0,
+            max_talks: config.max_connections,
+            hosts: Hosts::new(seed.derive("fetcher hosts")),
+            memory: Memory::new(config.memory, seed.derive("fetcher memory")),
+            room: Room::new(config.limits.assembly_bytes),
+            timers: Timers::new(seed.derive("fetcher timers")),
+            awake: VecDeque::new(),
+            freed: VecDeque::new(),
+            hungry: VecDeque::new(),
+            outbox: Outbox::default(),
+            stopping: false,
+            stats: Stats::default(),
+            config,
+        }
+    }
+
+    /// Takes an infohash in work. One that is in work already goes on as it was. Without a free slot, or after
+    /// [`Input::Stop`], it is given up at once.
+    pub fn start(&mut self, now: Time, info_hash: InfoHash) {
+        if self.hunts.contains_key(&info_hash) {
+            return;
+        }
+        self.stats.started += 1;
+        if self.stopping || self.slots_free() == 0 {
+            let why = if self.stopping {
+                Ending::Cancelled
+            } else {
+                Ending::NoSlot
+            };
+            self.give_up(info_hash, why, 0, Tally::new());
+            return;
+        }
+        let hunt = Hunt::new(now, self.config.deadlines.total, &self.config.dialling);
+        self.timers.set(Alarm::Hunt(info_hash), hunt.deadline);
+        self.hunts.insert(info_hash, hunt);
+    }
+
+    /// Somebody names a peer of an infohash in work; of any other it is ignored. Naming a peer again is a vote for it.
+    /// Whether the address may be dialled at all is for the caller to know.
+    pub fn offer(&mut self, now: Time, info_hash: InfoHash, peer: SocketAddr) {
+        let Some(hunt) = self.hunts.get_mut(&info_hash) else {
+            return;
+        };
+        match hunt.peers.offer(peer) {
+            peers::Offered::New => self.stats.funnel.count(crate::Stage::Known),
+            peers::Offered::Vote => return,
+            peers::Offered::Surplus => {
+                self.stats.surplus += 1;
+                return;
+            }
+        }
+        self.wake(info_hash);
+        self.settle(now);
+    }
+
+    /// Nobody will name another peer: the infohash is given up when those that are known were tried.
+    pub fn no_more_peers(&mut self, now: Time, info_hash: InfoHash) {
+        if let Some(hunt) = self.hunts.get_mut(&info_hash) {
+            hunt.no_more_peers = true;
+            self.wake(info_hash);
+            self.settle(now);
+        }
+    }
+
+    /// Gives up an infohash, as [`Ending::Cancelled`].
+    pub fn cancel(&mut self, now: Time, info_hash: InfoHash) {
+        self.end_hunt(now, info_hash, Ending::Cancelled, Failure::Cancelled);
+        self.settle(now);
+    }
+
+    /// Infohashes that can be started now.
+    pub fn slots_free(&self) -> usize {
+        self.config.slots.saturating_sub(self.hunts.len())
+    }
+
+    /// Whether no infohash is in work.
+    pub fn is_idle(&self) -> bool {
+        self.hunts.is_empty()
+    }
+
+    /// Connections held, being dialled or open.
+    pub fn connections(&self) -> usize {
+        self.talks.len()
+    }
+
+    /// Bytes reserved for info dictionaries being assembled.
+    pub fn assembly_bytes(&self) -> u64 {
+        self.room.used()
+    }
+
+    /// What is to be expected of an endpoint.
+    pub fn standing(&self, now: Time, peer: SocketAddr) -> Standing {
+        self.memory.standing(now, peer)
+    }
+
+    /// What we call ourselves in handshakes.
+    pub fn peer_id(&self) -> PeerId {
+        self.peer_id
+    }
+
+    /// Counters since the start.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Does everything that has become possible, until nothing more has.
+    fn settle(&mut self, now: Time) {
+        loop {
+            if let Some(info_hash) = self.awake.pop_front() {
+                self.pursue(now, info_hash);
+            } else if let Some(host) = self.freed.pop_front() {
+                self.host_is_free(host);
+            } else if self.talks.len() < self.max_talks
+                && let Some(info_hash) = self.hungry.pop_front()
+            {
+                if let Some(hunt) = self.hunts.get_mut(&info_hash) {
+                    hunt.hungry = false;
+                }
+                self.wake(info_hash);
+            } else if let Some(conn) = self.room.admit() {
+                self.assemble(now, conn);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn wake(&mut self, info_hash: InfoHash) {
+        if let Some(hunt) = self.hunts.get_mut(&info_hash)
+            && !hunt.awake
+        {
+            hunt.awake = true;
+            self.awake.push_back(info_hash);
+        }
+    }
+
+    /// Ends every phase and hunt whose time is over.
+    fn expire(&mut self, now: Time) {
+        while let Some(alarm) = self.timers.pop_due(now) {
+            match alarm {
+                Alarm::Talk(conn) => self.talk_expired(now, conn),
+                Alarm::Hunt(info_hash) => self.hunt_alarm(now, info_hash),
+            }
+        }
+    }
+
+    fn stop(&mut self, now: Time) {
+        self.stopping = true;
+        let mut all: Vec<_> = self.hunts.keys().copied().collect();
+        // The order of a map is nobody's business.
+        all.sort_unstable();
+        for info_hash in all {
+            self.end_hunt(now, info_hash, Ending::Cancelled, Failure::Cancelled);
+        }
+    }
+}
+
+impl Machine for Pool {
+    type Event = Event;
+
+    fn handle(&mut self, now: Time, input: Input<'_>) {
+        match input {
+            Input::Opened { conn } => self.opened(now, conn),
+            Input::Received { conn, bytes } => self.received(now, conn, bytes),
+            Input::Closed { conn, why } => self.closed(now, conn, why),
+            // We ask and serve nobody.
+            Input::Accepted { conn, .. } => self.outbox.close(conn),
+            Input::Stop => self.stop(now),
+            Input::Tick | Input::Datagram { .. } => {}
+        }
+        self.expire(now);
+        self.settle(now);
+    }
+
+    fn poll(&mut self, _now: Time, payload: &mut Vec<u8>) -> Option<Output<Event>> {
+        self.outbox.pop(payload)
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.timers.next()
+    }
+}
+
+/// `prefix` and 12 letters or digits (PWP-08): the same for a run, another in the next.
+fn draw_peer_id(prefix: [u8; 8], seed: Seed) -> PeerId {
+    const ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut rng = seed.derive("fetcher peer id").rng();
+    let mut id = [0; 20];
+    for (at, byte) in id.iter_mut().enumerate() {
+        let drawn = ALPHABET.get(rng.random_range(0..ALPHABET.len()));
+        *byte = prefix.get(at).or(drawn).copied().unwrap_or(b'0');
+    }
+    PeerId::new(id)
+}

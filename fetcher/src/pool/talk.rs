@@ -1,0 +1,419 @@
+//! What happens on a connection.
+
+use std::net::SocketAddr;
+
+use wire::{InfoHash, metainfo};
+use world::{Closed, ConnId, Time};
+
+use crate::assembly::{Assembled, Assembly, Key};
+use crate::config::Config;
+use crate::pool::Pool;
+use crate::pool::hosts::Host;
+use crate::pool::timers::Alarm;
+use crate::session::{Said, Session};
+use crate::{Event, Failure, Stage};
+
+/// One connection, from dialling to its end.
+#[derive(Debug)]
+pub(super) struct Talk {
+    pub(super) info_hash: InfoHash,
+    pub(super) peer: SocketAddr,
+    host: Host,
+    session: Session,
+    phase: Phase,
+    /// While the peer delivers, nobody else is dialled before this.
+    pub(super) holds_until: Time,
+    /// The assembly that the peer adds to.
+    assembly: Option<Key>,
+    dialled: Time,
+    reached: Stage,
+}
+
+/// What is waited for; each has its deadline.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Connecting,
+    Handshake,
+    Extended,
+    /// Room for an assembly of this many bytes.
+    Room(u32),
+    Pieces,
+}
+
+impl Phase {
+    fn timeout(self) -> Failure {
+        match self {
+            Self::Connecting => Failure::ConnectTimeout,
+            Self::Handshake => Failure::HandshakeTimeout,
+            Self::Extended => Failure::ExtendedTimeout,
+            Self::Room(_) => Failure::NoRoom,
+            Self::Pieces => Failure::PieceTimeout,
+        }
+    }
+
+    fn closed(self, why: Closed) -> Failure {
+        match (self, why) {
+            (Self::Connecting, Closed::Refused) => Failure::Refused,
+            (Self::Connecting, Closed::NoRoom) => Failure::NoDescriptor,
+            (Self::Connecting, _) => Failure::Unreachable,
+            (Self::Handshake, _) => Failure::ClosedInHandshake,
+            (Self::Extended, _) => Failure::ClosedInExtended,
+            (Self::Room(_) | Self::Pieces, _) => Failure::ClosedInPieces,
+        }
+    }
+}
+
+impl Talk {
+    pub(super) fn new(now: Time, info_hash: InfoHash, peer: SocketAddr, host: Host, config: &Config) -> Self {
+        Self {
+            info_hash,
+            peer,
+            host,
+            session: Session::new(info_hash, config),
+            phase: Phase::Connecting,
+            holds_until: Time::ZERO,
+            assembly: None,
+            dialled: now,
+            reached: Stage::Dialled,
+        }
+    }
+}
+
+impl Pool {
+    pub(super) fn opened(&mut self, now: Time, conn: ConnId) {
+        let Some(talk) = self.talks.get_mut(&conn).filter(|talk| talk.phase == Phase::Connecting) else {
+            return;
+        };
+        let peer_id = self.peer_id;
+        self.outbox.write(conn, |out| talk.session.greet(peer_id, out));
+        // The world had room after all; one more may be tried than are held.
+        self.max_talks = self
+            .max_talks
+            .max(self.talks.len() + 1)
+            .min(self.config.max_connections);
+        self.reach(conn, Stage::Connected);
+        self.enter(now, conn, Phase::Handshake);
+    }
+
+    pub(super) fn received(&mut self, now: Time, conn: ConnId, mut bytes: &[u8]) {
+        self.stats.bytes_received += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        // Ends when the input is used up, or when something said ended the talk.
+        while let Some(talk) = self.talks.get_mut(&conn).filter(|talk| talk.phase != Phase::Connecting) {
+            match talk.session.hear(&mut bytes) {
+                Ok(None) => return,
+                Ok(Some(Said::Nothing)) => {}
+                Ok(Some(Said::Handshake)) => self.shook_hands(now, conn),
+                Ok(Some(Said::Extended { size })) => {
+                    self.reach(conn, Stage::Extended);
+                    self.begin(now, conn, size);
+                }
+                Ok(Some(Said::Piece { piece, bytes })) => {
+                    let (key, peer) = (talk.assembly, talk.peer);
+                    let hunt = self.hunts.get_mut(&talk.info_hash);
+                    if let Some(assembly) = key.and_then(|key| hunt?.assembly(key)) {
+                        assembly.put(piece, bytes, peer);
+                    }
+                    self.progressed(now, conn);
+                }
+                Err(failure) => self.hang_up(now, conn, Err(failure)),
+            }
+        }
+    }
+
+    pub(super) fn closed(&mut self, now: Time, conn: ConnId, why: Closed) {
+        let Some(failure) = self.talks.get(&conn).map(|talk| talk.phase.closed(why)) else {
+            return;
+        };
+        if failure == Failure::NoDescriptor && self.talks.len() > 1 {
+            self.take_back_dial(conn);
+        } else {
+            self.end_talk(now, conn, Err(failure));
+        }
+    }
+
+    pub(super) fn talk_expired(&mut self, now: Time, conn: ConnId) {
+        if let Some(failure) = self.talks.get(&conn).map(|talk| talk.phase.timeout()) {
+            self.hang_up(now, conn, Err(failure));
+        }
+    }
+
+    /// Closes a connection from our side.
+    pub(super) fn hang_up(&mut self, now: Time, conn: ConnId, result: Result<(), Failure>) {
+        if self.talks.contains_key(&conn) {
+            self.outbox.close(conn);
+            self.end_talk(now, conn, result);
+        }
+    }
+
+    /// Gives a peer that waited for it an assembly whose room is reserved.
+    pub(super) fn assemble(&mut self, now: Time, conn: ConnId) {
+        if let Some(info_hash) = self.talks.get(&conn).map(|talk| talk.info_hash) {
+            self.drop_idle_assembly(info_hash);
+        }
+        let Some(talk) = self.talks.get_mut(&conn) else {
+            return;
+        };
+        let (Phase::Room(size), Some(hunt)) = (talk.phase, self.hunts.get_mut(&talk.info_hash)) else {
+            return;
+        };
+        let owner = hunt.alone.then_some(conn);
+        let key = Key { size, owner };
+        talk.assembly = Some(key);
+        if hunt.assembly(key).is_some() {
+            // Another peer of the same size came first.
+            self.room.release(size);
+        } else {
+            hunt.assemblies.push(Assembly::new(key));
+        }
+        self.ask_first(now, conn);
+    }
+
+    fn shook_hands(&mut self, now: Time, conn: ConnId) {
+        if let Some(talk) = self.talks.get(&conn) {
+            let client = &self.config.client;
+            self.outbox.write(conn, |out| talk.session.extend(client, out));
+        }
+        self.reach(conn, Stage::Handshaken);
+        self.enter(now, conn, Phase::Extended);
+    }
+
+    /// Finds the peer an assembly of the size that it claims, or lets it wait for room.
+    fn begin(&mut self, now: Time, conn: ConnId, size: u32) {
+        self.enter(now, conn, Phase::Room(size));
+        let Some(talk) = self.talks.get_mut(&conn) else {
+            return;
+        };
+        talk.assembly = None;
+        let Some(hunt) = self.hunts.get_mut(&talk.info_hash) else {
+            return;
+        };
+        let shared = Key { size, owner: None };
+        if !hunt.alone && hunt.assembly(shared).is_some() {
+            talk.assembly = Some(shared);
+            self.ask_first(now, conn);
+        } else if self.room.reserve(conn, size) {
+            self.assemble(now, conn);
+        }
+    }
+
+    fn ask_first(&mut self, now: Time, conn: ConnId) {
+        self.enter(now, conn, Phase::Pieces);
+        if let Some(talk) = self.talks.get_mut(&conn) {
+            talk.holds_until = now + self.config.dialling.hold_back;
+        }
+        self.ask(conn);
+        self.reach(conn, Stage::Requested);
+    }
+
+    /// Keeps the peer's pipeline full.
+    fn ask(&mut self, conn: ConnId) {
+        let pipeline = self.config.limits.pipeline.max(1);
+        let Some(talk) = self.talks.get_mut(&conn) else {
+            return;
+        };
+        let hunt = self.hunts.get_mut(&talk.info_hash);
+        let Some(assembly) = talk.assembly.and_then(|key| hunt?.assembly(key)) else {
+            return;
+        };
+        while talk.session.asked().len() < pipeline
+            && let Some(piece) = assembly.next_for(talk.session.asked())
+        {
+            self.outbox.write(conn, |out| talk.session.ask(piece, out));
+        }
+    }
+
+    /// A piece came.
+    fn progressed(&mut self, now: Time, conn: ConnId) {
+        self.reach(conn, Stage::Received);
+        let Some(talk) = self.talks.get(&conn) else {
+            return;
+        };
+        let (info_hash, key) = (talk.info_hash, talk.assembly);
+        let Some((key, hunt)) = key.zip(self.hunts.get_mut(&info_hash)) else {
+            return;
+        };
+        if !hunt.assembly(key).is_some_and(|assembly| assembly.is_complete()) {
+            self.enter(now, conn, Phase::Pieces);
+            self.ask(conn);
+            return;
+        }
+        let Some(assembly) = hunt.take_assembly(key) else {
+            return;
+        };
+        self.room.release(key.size);
+        let assembled = assembly.finish();
+        if metainfo::matches(&assembled.raw, &info_hash) {
+            self.verified(now, conn, assembled);
+        } else {
+            self.mismatched(now, conn, key, &assembled.contributors);
+        }
+    }
+
+    fn verified(&mut self, now: Time, conn: ConnId, assembled: Assembled) {
+        let Some((info_hash, from)) = self.talks.get(&conn).map(|talk| (talk.info_hash, talk.peer)) else {
+            return;
+        };
+        self.reach(conn, Stage::Verified);
+        let Assembled { raw, contributors } = assembled;
+        for &peer in &contributors {
+            self.memory.succeeded(now, peer);
+        }
+        let result = |peer| contributors.contains(&peer).then_some(()).ok_or(Failure::Superseded);
+        if let Some((tried, _)) = self.remove_hunt(now, info_hash, result) {
+            self.outbox.tell(Event::Metadata {
+                info_hash,
+                raw,
+                from,
+                tried,
+            });
+        }
+    }
+
+    /// The bytes are not the torrent's. If they are all one peer's, it is to blame. Otherwise nobody knows who is: each
+    /// contributor is asked for everything again, alone, those that left included.
+    fn mismatched(&mut self, now: Time, conn: ConnId, key: Key, contributors: &[SocketAddr]) {
+        let Some(talk) = self.talks.get(&conn) else {
+            return;
+        };
+        let (info_hash, last) = (talk.info_hash, talk.peer);
+        let Some(hunt) = self.hunts.get_mut(&info_hash) else {
+            return;
+        };
+        if key.owner.is_none() {
+            hunt.alone = true;
+        }
+        let sharing: Vec<_> = hunt.live.clone();
+        if contributors.iter().all(|&peer| peer == last) {
+            self.hang_up(now, conn, Err(Failure::HashMismatch));
+        } else {
+            self.stats.mixed_mismatches += 1;
+            let talks = &self.talks;
+            let connected = |peer| {
+                sharing
+                    .iter()
+                    .any(|conn| talks.get(conn).is_some_and(|talk| talk.peer == peer))
+            };
+            hunt.retry(contributors.iter().copied().filter(|&peer| !connected(peer)));
+        }
+        for conn in sharing {
+            if self.talks.get(&conn).is_some_and(|talk| talk.assembly == Some(key)) {
+                self.begin(now, conn, key.size);
+            }
+        }
+        self.wake(info_hash);
+    }
+
+    /// Makes space for one more assembly of a hunt: the emptiest that no connected peer adds to goes, if there are as
+    /// many as peers may be connected.
+    fn drop_idle_assembly(&mut self, info_hash: InfoHash) {
+        let Some(hunt) = self.hunts.get_mut(&info_hash) else {
+            return;
+        };
+        if hunt.assemblies.len() < self.config.dialling.parallel {
+            return;
+        }
+        let talks = &self.talks;
+        let live = &hunt.live;
+        let in_use = |key| {
+            live.iter()
+                .any(|conn| talks.get(conn).is_some_and(|talk| talk.assembly == Some(key)))
+        };
+        let idle = hunt.assemblies.iter().filter(|assembly| !in_use(assembly.key()));
+        if let Some(key) = idle.min_by_key(|assembly| assembly.pieces()).map(Assembly::key) {
+            hunt.take_assembly(key);
+            self.room.release(key.size);
+        }
+    }
+
+    /// The world has no descriptor for this dial: the peer keeps its turn, and no more connections are tried than are
+    /// held until one of them opens or ends.
+    fn take_back_dial(&mut self, conn: ConnId) {
+        let Some(talk) = self.talks.remove(&conn) else {
+            return;
+        };
+        self.timers.clear(Alarm::Talk(conn));
+        self.hosts.release(talk.host);
+        self.freed.push_back(talk.host);
+        self.max_talks = self.talks.len();
+        self.stats.no_descriptor += 1;
+        self.stats.funnel[Stage::Dialled] -= 1;
+        if let Some(hunt) = self.hunts.get_mut(&talk.info_hash) {
+            hunt.live.retain(|live| *live != conn);
+            hunt.tried -= 1;
+            hunt.peers.retry(talk.peer);
+        }
+        self.wake(talk.info_hash);
+    }
+
+    /// Forgets a connection that is closed or being closed, and tells how it went.
+    fn end_talk(&mut self, now: Time, conn: ConnId, result: Result<(), Failure>) {
+        let Some(talk) = self.talks.remove(&conn) else {
+            return;
+        };
+        self.timers.clear(Alarm::Talk(conn));
+        self.hosts.release(talk.host);
+        self.freed.push_back(talk.host);
+        self.room.forget(conn);
+        if let Err(failure) = result {
+            self.stats.failures.count(failure);
+            self.memory.failed(now, talk.peer, failure.lesson());
+        }
+        if let Some(hunt) = self.hunts.get_mut(&talk.info_hash) {
+            hunt.live.retain(|live| *live != conn);
+            if let Err(failure) = result {
+                hunt.reasons.count(failure);
+            }
+            if let Some(key) = talk.assembly {
+                self.leave_assembly(&talk, key);
+            }
+        }
+        self.outbox.tell(Event::Attempt {
+            info_hash: talk.info_hash,
+            peer: talk.peer,
+            reached: talk.reached,
+            took: now.since(talk.dialled),
+            result,
+        });
+        self.wake(talk.info_hash);
+    }
+
+    /// What the peer still owed may be asked of others; what was its alone is dropped.
+    fn leave_assembly(&mut self, talk: &Talk, key: Key) {
+        let Some(hunt) = self.hunts.get_mut(&talk.info_hash) else {
+            return;
+        };
+        if key.owner.is_some() {
+            if hunt.take_assembly(key).is_some() {
+                self.room.release(key.size);
+            }
+        } else if let Some(assembly) = hunt.assembly(key) {
+            for &piece in talk.session.asked() {
+                assembly.give_back(piece);
+            }
+        }
+    }
+
+    fn enter(&mut self, now: Time, conn: ConnId, phase: Phase) {
+        let deadlines = &self.config.deadlines;
+        let span = match phase {
+            Phase::Connecting => deadlines.connect,
+            Phase::Handshake => deadlines.handshake,
+            Phase::Extended | Phase::Room(_) => deadlines.extended,
+            Phase::Pieces => deadlines.piece,
+        };
+        if let Some(talk) = self.talks.get_mut(&conn) {
+            talk.phase = phase;
+            self.timers.set(Alarm::Talk(conn), now + span);
+        }
+    }
+
+    /// The peer came this far, which is counted once.
+    fn reach(&mut self, conn: ConnId, stage: Stage) {
+        if let Some(talk) = self.talks.get_mut(&conn)
+            && talk.reached < stage
+        {
+            talk.reached = stage;
+            self.stats.funnel.count(stage);
+        }
+    }
+}
