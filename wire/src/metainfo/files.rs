@@ -26,12 +26,22 @@ pub(super) struct Entry {
     pub(super) pieces_root: Option<[u8; 32]>,
 }
 
+/// What is kept of one file: small, for a hostile list has millions in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Record {
+    length: u64,
+    last: Option<Segment>,
+    pad: bool,
+}
+
 /// Files in the torrent's order, padding included.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Files {
     names: Vec<u8>,
     nodes: Vec<Node>,
-    entries: Vec<(Option<Segment>, Entry)>,
+    records: Vec<Record>,
+    /// Roots of the hash trees of the files that have one, in order, each with the file's place in `records`.
+    roots: Vec<(u32, [u8; 32])>,
     /// Files that are no padding.
     pub(super) count: u64,
     /// Bytes of files that are no padding; saturates.
@@ -52,46 +62,51 @@ impl Files {
     }
 
     /// Adds the file whose path ends with `last`; false if the sizes no longer fit in 64 bits.
-    pub(super) fn push(&mut self, last: Option<Segment>, mut entry: Entry) -> bool {
-        entry.pad |= last.is_some_and(|last| self.name(last).starts_with(OLD_PAD_NAME));
-        self.entries.push((last, entry));
-        let fits = self.span.checked_add(entry.length).is_some();
-        self.span = self.span.saturating_add(entry.length);
-        if !entry.pad {
+    pub(super) fn push(&mut self, last: Option<Segment>, entry: Entry) -> bool {
+        let pad = entry.pad || last.is_some_and(|last| self.name(last).starts_with(OLD_PAD_NAME));
+        if let Some(root) = entry.pieces_root {
+            self.roots.push((index(self.records.len()), root));
+        }
+        let length = entry.length;
+        self.records.push(Record { length, last, pad });
+        let fits = self.span.checked_add(length).is_some();
+        self.span = self.span.saturating_add(length);
+        if !pad {
             self.count += 1;
-            self.bytes = self.bytes.saturating_add(entry.length);
+            self.bytes = self.bytes.saturating_add(length);
         }
         fits
     }
 
     /// Whether there is no file at all, not even padding.
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.records.is_empty()
     }
 
     /// The files in order. `align` is the piece length if every file starts a piece of its own (v2), else 1.
     pub(super) fn iter(&self, align: u64) -> impl Iterator<Item = File<'_>> {
         let mut end = 0u64;
-        self.entries.iter().map(move |(last, entry)| {
+        let mut roots = self.roots.iter().peekable();
+        self.records.iter().zip(0u32..).map(move |(record, at)| {
             let offset = end.checked_next_multiple_of(align).unwrap_or(end);
-            end = offset.saturating_add(entry.length);
+            end = offset.saturating_add(record.length);
             File {
-                length: entry.length,
+                length: record.length,
                 offset,
-                pad: entry.pad,
-                pieces_root: entry.pieces_root.as_ref(),
-                last: *last,
+                pad: record.pad,
+                pieces_root: roots.next_if(|(of, _)| *of == at).map(|(_, root)| root),
+                last: record.last,
                 files: self,
             }
         })
     }
 
-    /// Gives each file that is no padding its root, in order.
-    pub(super) fn set_roots(&mut self, roots: &Self) {
-        let real = self.entries.iter_mut().filter(|(_, entry)| !entry.pad);
-        for ((_, entry), (_, with_root)) in real.zip(&roots.entries) {
-            entry.pieces_root = with_root.pieces_root;
-        }
+    /// Takes the roots of the same files from `tree`, where no padding stands between them.
+    pub(super) fn set_roots(&mut self, tree: &Self) {
+        let real = self.records.iter().zip(0u32..).filter(|(record, _)| !record.pad);
+        let rooted = real.zip(tree.iter(1));
+        let roots = rooted.filter_map(|((_, at), file)| Some((at, *file.pieces_root?)));
+        self.roots = roots.collect();
     }
 
     fn node(&self, segment: Segment) -> Option<&Node> {

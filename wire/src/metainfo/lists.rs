@@ -50,6 +50,11 @@ fn v1_file(file: Value<'_>, files: &mut Files, notes: &mut Notes) {
             _ => {}
         }
     }
+    if length.is_none() && path.is_none() && path_utf8.is_none() {
+        // No file: a hostile list could have one such in every two bytes.
+        notes.add(Field::FileLength, Fault::Missing);
+        return;
+    }
     let has = |flag| attr.is_some_and(|attr| attr.contains(&flag));
     // A symbolic link has a target in place of a length (BEP 47).
     let length = match length {

@@ -321,6 +321,9 @@ fn a_verified_dictionary_that_is_not_right_still_has_a_name_and_a_size() {
     assert_eq!((no_pieces.info.total_bytes(), no_pieces.info.file_count()), (5, 1));
     assert_eq!(no_pieces.info.name, b"a");
 
+    let nothing = salvage(&listed("d6:lengthi5e4:pathl1:beededed4:attr1:xe"));
+    assert_eq!((nothing.info.total_bytes(), nothing.info.file_count()), (5, 1));
+
     let one_bad = salvage(&listed("d6:lengthi5e4:pathl1:beed6:lengthi-9e4:pathl1:ceei7e"));
     assert_eq!((one_bad.info.total_bytes(), one_bad.info.file_count()), (5, 2));
 
