@@ -2,7 +2,8 @@
 //!
 //! Four ways in, for four needs:
 //! * [`Reader`] pulls one token after another and keeps nothing: KRPC, where a datagram is read once.
-//! * [`decode`] checks a whole input and lends a [`Value`], a view that knows its exact bytes: metainfo, extended messages.
+//! * [`decode`] checks a whole input and lends a [`Value`], a view that knows its exact bytes: metainfo, extended
+//!   messages.
 //! * [`decode_prefix`] does the same for a value that raw bytes follow (BEP 9 data messages).
 //! * [`Entry`] owns what it holds, for values that are built or changed.
 //!
@@ -23,8 +24,8 @@ pub use entry::{Entry, TypeError};
 pub use error::BencodeError;
 pub use nest::MAX_DEPTH;
 use nest::{Nest, Token};
-pub use reader::{Kind, Reader};
-pub use value::{Dict, DictIter, List, ListIter, Value};
+pub use reader::{Item, Kind, Reader};
+pub use value::{Dict, DictIter, ItemIter, List, ListIter, Value};
 
 /// How much of a stranger's input is read before it is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,7 +55,8 @@ impl Limits {
 ///
 /// # Errors
 ///
-/// [`BencodeError`] with the offset of the first byte that is wrong; [`BencodeError::Trailing`] if bytes follow the value.
+/// [`BencodeError`] with the offset of the first byte that is wrong; [`BencodeError::Trailing`] if bytes follow the
+/// value.
 pub fn decode<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Value<'a>, BencodeError> {
     let (value, rest) = decode_prefix(bytes, limits)?;
     if rest.is_empty() {

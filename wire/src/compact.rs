@@ -26,21 +26,25 @@ pub struct Contact {
 }
 
 /// The contacts of a `nodes` string (BEP 5).
+#[inline]
 pub fn nodes4(bytes: &[u8]) -> impl ExactSizeIterator<Item = Contact> + Clone {
     bytes.as_chunks::<NODE4_LEN>().0.iter().map(contact4)
 }
 
 /// The contacts of a `nodes6` string (BEP 32).
+#[inline]
 pub fn nodes6(bytes: &[u8]) -> impl ExactSizeIterator<Item = Contact> + Clone {
     bytes.as_chunks::<NODE6_LEN>().0.iter().map(contact6)
 }
 
 /// The peers of a string of IPv4 peers (BEP 23).
+#[inline]
 pub fn peers4(bytes: &[u8]) -> impl ExactSizeIterator<Item = SocketAddr> + Clone {
     bytes.as_chunks::<PEER4_LEN>().0.iter().map(addr4)
 }
 
 /// The peers of a string of IPv6 peers (BEP 7).
+#[inline]
 pub fn peers6(bytes: &[u8]) -> impl ExactSizeIterator<Item = SocketAddr> + Clone {
     bytes.as_chunks::<PEER6_LEN>().0.iter().map(addr6)
 }
@@ -61,20 +65,23 @@ pub fn put_addr(addr: &SocketAddr, out: &mut Vec<u8>) {
 }
 
 /// The 6 or 18 bytes of an endpoint, in a lent buffer.
+#[inline]
 pub(crate) fn packed<'b>(addr: &SocketAddr, buffer: &'b mut [u8; PEER6_LEN]) -> &'b [u8] {
-    let port = addr.port().to_be_bytes();
-    let mut length = 0;
-    let mut fill = |ip: &[u8]| {
-        for (to, from) in buffer.iter_mut().zip(ip.iter().chain(&port)) {
-            *to = *from;
-            length += 1;
-        }
-    };
+    let [high, low] = addr.port().to_be_bytes();
     match addr.ip() {
-        IpAddr::V4(ip) => fill(&ip.octets()),
-        IpAddr::V6(ip) => fill(&ip.octets()),
+        IpAddr::V4(ip) => {
+            let [a, b, c, d] = ip.octets();
+            let (peer, _) = buffer.split_at_mut(PEER4_LEN);
+            peer.copy_from_slice(&[a, b, c, d, high, low]);
+            peer
+        }
+        IpAddr::V6(ip) => {
+            let (head, tail) = buffer.split_at_mut(16);
+            head.copy_from_slice(&ip.octets());
+            tail.copy_from_slice(&[high, low]);
+            buffer
+        }
     }
-    buffer.get(..length).unwrap_or_default()
 }
 
 /// Appends the 26 or 38 bytes of a contact.
@@ -83,37 +90,41 @@ pub fn put_contact(contact: &Contact, out: &mut Vec<u8>) {
     put_addr(&contact.addr, out);
 }
 
+#[inline]
 fn addr4(&[a, b, c, d, high, low]: &[u8; PEER4_LEN]) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::new(a, b, c, d), u16::from_be_bytes([high, low])))
 }
 
+#[inline]
 fn addr6(bytes: &[u8; PEER6_LEN]) -> SocketAddr {
-    let mut ip = [0; 16];
-    let mut port = [0; 2];
-    for (to, from) in ip.iter_mut().chain(&mut port).zip(bytes) {
-        *to = *from;
-    }
-    SocketAddr::from((Ipv6Addr::from(ip), u16::from_be_bytes(port)))
+    let ip: [u8; 16] = head(bytes);
+    SocketAddr::from((Ipv6Addr::from(ip), u16::from_be_bytes(tail(bytes))))
 }
 
+#[inline]
 fn contact4(bytes: &[u8; NODE4_LEN]) -> Contact {
-    let (id, addr) = split(bytes);
-    Contact { id, addr: addr4(&addr) }
+    let id = NodeId::new(head(bytes));
+    let addr = addr4(&tail(bytes));
+    Contact { id, addr }
 }
 
+#[inline]
 fn contact6(bytes: &[u8; NODE6_LEN]) -> Contact {
-    let (id, addr) = split(bytes);
-    Contact { id, addr: addr6(&addr) }
+    let id = NodeId::new(head(bytes));
+    let addr = addr6(&tail(bytes));
+    Contact { id, addr }
 }
 
-/// The id and the endpoint of a node; `REST` is what 20 bytes of id leave of the entry.
-fn split<const REST: usize>(bytes: &[u8]) -> (NodeId, [u8; REST]) {
-    let mut id = [0; 20];
-    let mut addr = [0; REST];
-    for (to, from) in id.iter_mut().chain(&mut addr).zip(bytes) {
-        *to = *from;
-    }
-    (NodeId::new(id), addr)
+/// The first `N` bytes of an entry, which is longer than that.
+#[inline]
+fn head<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    bytes.first_chunk().copied().unwrap_or([0; N])
+}
+
+/// The last `N` bytes of an entry, which is longer than that.
+#[inline]
+fn tail<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    bytes.last_chunk().copied().unwrap_or([0; N])
 }
 
 #[cfg(test)]

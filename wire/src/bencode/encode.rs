@@ -1,6 +1,7 @@
 /// Writes bencode at the end of a lent vector; allocates only when that has to grow.
 ///
-/// Canonical as long as the caller gives the keys of a dictionary in the order of their bytes, which debug builds check.
+/// Canonical as long as the caller gives the keys of a dictionary in the order of their bytes, which debug builds
+/// check.
 #[derive(Debug)]
 pub struct Encoder<'b> {
     out: &'b mut Vec<u8>,
@@ -32,8 +33,14 @@ impl<'b> Encoder<'b> {
     /// A string.
     #[inline]
     pub fn bytes(&mut self, text: &[u8]) -> &mut Self {
-        self.decimal(text.len() as u64);
-        self.out.push(b':');
+        match u8::try_from(text.len()) {
+            Ok(ones @ 0..=9) => self.out.extend_from_slice(&[b'0' + ones, b':']),
+            Ok(two @ 10..=99) => self.out.extend_from_slice(&[b'0' + two / 10, b'0' + two % 10, b':']),
+            _ => {
+                self.decimal(text.len() as u64);
+                self.out.push(b':');
+            }
+        }
         self.out.extend_from_slice(text);
         self
     }
@@ -79,16 +86,7 @@ impl<'b> Encoder<'b> {
         self
     }
 
-    #[inline]
-    fn decimal(&mut self, number: u64) {
-        match u8::try_from(number) {
-            Ok(digit @ 0..=9) => self.out.push(b'0' + digit),
-            Ok(two @ 10..=99) => self.out.extend_from_slice(&[b'0' + two / 10, b'0' + two % 10]),
-            _ => self.long_decimal(number),
-        }
-    }
-
-    fn long_decimal(&mut self, mut number: u64) {
+    fn decimal(&mut self, mut number: u64) {
         // u64::MAX has 20 digits.
         let mut digits = [b'0'; 20];
         let mut used = 0;

@@ -58,6 +58,11 @@ impl Nest {
 
     /// An integer or a string was read, as key or as value.
     pub(super) const fn scalar(&mut self) {
-        self.key_next = self.in_dict && !self.key_next;
+        self.scalars(1);
+    }
+
+    /// `count` integers or strings were read, as keys and values by turns if this is a dictionary.
+    pub(super) const fn scalars(&mut self, count: usize) {
+        self.key_next = self.in_dict && (self.key_next ^ (count % 2 == 1));
     }
 }

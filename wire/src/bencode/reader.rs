@@ -16,6 +16,17 @@ pub enum Kind {
     End,
 }
 
+/// A value as [`Reader::item`] gives it: what is cheap to know is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Item<'a> {
+    /// An integer.
+    Int(i64),
+    /// A string.
+    Bytes(&'a [u8]),
+    /// A list or a dictionary.
+    Nested(Value<'a>),
+}
+
 /// Pulls tokens out of bencode, front to back, once, without allocating.
 ///
 /// The caller drives: [`begin_dict`](Self::begin_dict), then [`key`](Self::key) until it is `None`, and after each key
@@ -35,6 +46,7 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Stands before the first byte.
+    #[inline]
     pub fn new(bytes: &'a [u8], limits: &Limits) -> Self {
         Self {
             rest: bytes,
@@ -45,7 +57,8 @@ impl<'a> Reader<'a> {
     }
 
     /// For bytes that have been read within limits before.
-    pub(crate) fn trusted(bytes: &'a [u8]) -> Self {
+    #[inline]
+    pub(super) fn trusted(bytes: &'a [u8]) -> Self {
         let limits = Limits {
             depth: MAX_DEPTH,
             tokens: usize::MAX,
@@ -86,31 +99,39 @@ impl<'a> Reader<'a> {
     /// # Errors
     ///
     /// [`BencodeError`] if what follows is not a whole string.
-    #[inline]
+    #[inline(always)]
     pub fn bytes(&mut self) -> Result<&'a [u8], BencodeError> {
-        self.count()?;
-        let (length, text) = self.length()?;
-        let Some((text, rest)) = text.split_at_checked(length) else {
-            return Err(BencodeError::Overlong { offset: self.offset() });
-        };
-        self.rest = rest;
-        Ok(text)
-    }
-
-    /// The length of a string and what follows its colon; consumes nothing.
-    #[inline]
-    fn length(&self) -> Result<(usize, &'a [u8]), BencodeError> {
-        // Nearly every string of a datagram has a length of one or two digits.
-        match self.rest {
-            [first @ b'0'..=b'9', b':', text @ ..] => Ok((usize::from(first - b'0'), text)),
-            [first @ b'1'..=b'9', second @ b'0'..=b'9', b':', text @ ..] => {
-                Ok((usize::from(first - b'0') * 10 + usize::from(second - b'0'), text))
+        // A datagram is mostly strings, nearly all of them shorter than 100 bytes: this path is worth its own code,
+        // and must not pass through an error's return slot (30 % of the time to decode a reply).
+        match short_string(self.rest) {
+            Some((text, rest)) if self.tokens_left > 0 => {
+                self.tokens_left -= 1;
+                self.rest = rest;
+                Ok(text)
             }
-            _ => self.long_length(),
+            _ => self.any_string(),
         }
     }
 
-    fn long_length(&self) -> Result<(usize, &'a [u8]), BencodeError> {
+    /// Passes over short strings as long as they come, and says how many; long lists are made of them.
+    #[inline]
+    fn skip_short_strings(&mut self) -> usize {
+        // Copies, so that the loop runs in registers.
+        let (mut rest, mut left) = (self.rest, self.tokens_left);
+        while left > 0
+            && let Some((_, after)) = short_string(rest)
+        {
+            left -= 1;
+            rest = after;
+        }
+        let passed = self.tokens_left - left;
+        (self.rest, self.tokens_left) = (rest, left);
+        passed
+    }
+
+    #[inline(never)]
+    fn any_string(&mut self) -> Result<&'a [u8], BencodeError> {
+        self.count()?;
         let offset = self.offset();
         let mut length = 0_usize;
         let mut rest = self.rest;
@@ -130,13 +151,17 @@ impl<'a> Reader<'a> {
                 });
             }
         }
-        match rest {
-            [b':', text @ ..] if digits > 0 => Ok((length, text)),
-            [] => Err(self.truncated()),
-            _ => Err(BencodeError::Unexpected {
-                offset: self.whole - rest.len(),
-            }),
-        }
+        let text = match rest {
+            [b':', text @ ..] if digits > 0 => text,
+            [] => return Err(self.truncated()),
+            _ => {
+                let offset = self.whole - rest.len();
+                return Err(BencodeError::Unexpected { offset });
+            }
+        };
+        let (text, rest) = text.split_at_checked(length).ok_or(BencodeError::Overlong { offset })?;
+        self.rest = rest;
+        Ok(text)
     }
 
     /// Reads an integer.
@@ -221,7 +246,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     ///
     /// [`BencodeError::Key`] if something else than a string follows, and what [`bytes`](Self::bytes) says.
-    #[inline]
+    #[inline(always)]
     pub fn key(&mut self) -> Result<Option<&'a [u8]>, BencodeError> {
         match self.rest {
             [b'0'..=b'9', ..] => self.bytes().map(Some),
@@ -254,6 +279,20 @@ impl<'a> Reader<'a> {
     fn close(&mut self, after: &'a [u8]) {
         self.depth_left += 1;
         self.rest = after;
+    }
+
+    /// Reads one value of any kind: scalars as themselves, the rest as a view.
+    ///
+    /// # Errors
+    ///
+    /// As [`value`](Self::value).
+    #[inline]
+    pub fn item(&mut self) -> Result<Item<'a>, BencodeError> {
+        match self.rest.first() {
+            Some(b'0'..=b'9') => self.bytes().map(Item::Bytes),
+            Some(b'i') => self.int().map(Item::Int),
+            _ => self.value().map(Item::Nested),
+        }
     }
 
     /// Reads one value of any kind and lends a view on it.
@@ -290,6 +329,8 @@ impl<'a> Reader<'a> {
             if nest.depth() == 0 {
                 return Ok(());
             }
+            let strings = self.skip_short_strings();
+            nest.scalars(strings);
         }
     }
 
@@ -351,5 +392,20 @@ impl<'a> Reader<'a> {
             [] => self.truncated(),
             _ => self.unexpected(),
         }
+    }
+}
+
+/// The string that `bytes` begin with, and what follows it, if it is sound and its length has one or two digits.
+#[inline(always)]
+fn short_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    match bytes {
+        // An IPv4 peer, the commonest string of all. Where the next one begins is then predicted, not computed from a
+        // length that must be loaded first: nearly twice the speed on a list of them.
+        [b'6', b':', rest @ ..] => rest.split_at_checked(6),
+        [ones @ b'0'..=b'9', b':', rest @ ..] => rest.split_at_checked(usize::from(ones - b'0')),
+        [tens @ b'1'..=b'9', ones @ b'0'..=b'9', b':', rest @ ..] => {
+            rest.split_at_checked(usize::from(tens - b'0') * 10 + usize::from(ones - b'0'))
+        }
+        _ => None,
     }
 }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{Kind, Reader};
+use super::{Item, Kind, Reader};
 
 /// A view on one value of checked bencode: it copies nothing, knows its exact bytes, and is read again when asked.
 ///
@@ -67,7 +67,7 @@ impl fmt::Debug for Value<'_> {
 }
 
 /// The items of a list.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct List<'a> {
     items: &'a [u8],
 }
@@ -81,6 +81,12 @@ impl<'a> List<'a> {
     /// The items in order.
     pub fn iter(self) -> ListIter<'a> {
         ListIter(Reader::trusted(self.items))
+    }
+
+    /// The items in order, scalars as themselves: for long lists of strings or integers.
+    #[inline]
+    pub fn items(self) -> ItemIter<'a> {
+        ItemIter(Reader::trusted(self.items))
     }
 }
 
@@ -102,6 +108,22 @@ impl<'a> Iterator for ListIter<'a> {
 
     fn next(&mut self) -> Option<Value<'a>> {
         self.0.value().ok()
+    }
+}
+
+/// Steps through a [`List`], scalars as themselves.
+#[derive(Clone, Debug)]
+pub struct ItemIter<'a>(Reader<'a>);
+
+impl<'a> Iterator for ItemIter<'a> {
+    type Item = Item<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Item<'a>> {
+        match self.0.rest().is_empty() {
+            true => None,
+            false => self.0.item().ok(),
+        }
     }
 }
 

@@ -2,7 +2,8 @@ use std::net::SocketAddr;
 
 use super::query::Arguments;
 use super::{KrpcError, Query, Reply};
-use crate::bencode::{BencodeError, Kind, Limits, Reader};
+use crate::NodeId;
+use crate::bencode::{Item, Kind, Limits, Reader};
 use crate::compact;
 
 /// A transaction longer than this, in bytes, is refused: nodes use 2 to 8, and we would have to send it back.
@@ -57,7 +58,8 @@ impl<'a> Message<'a> {
     ///
     /// [`KrpcError`], the first reason found.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, KrpcError> {
-        let envelope = Envelope::read(bytes)?;
+        let mut envelope = Envelope::default();
+        envelope.read(bytes)?;
         Ok(Message {
             transaction: envelope.transaction()?,
             version: envelope.version,
@@ -71,7 +73,8 @@ impl<'a> Message<'a> {
 /// The `t` of a datagram that says of itself that it is a query, and that need not be a sound one: to answer error 203
 /// to what [`Message::decode`] refuses.
 pub fn query_transaction(bytes: &[u8]) -> Option<&[u8]> {
-    let envelope = Envelope::read(bytes).ok()?;
+    let mut envelope = Envelope::default();
+    envelope.read(bytes).ok()?;
     match envelope.kind {
         Some(b"q") => envelope.transaction().ok(),
         _ => None,
@@ -79,13 +82,17 @@ pub fn query_transaction(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// The outermost dictionary. `a`, `e` and `r` sort before `y`, which says which of them counts.
+///
+/// It is filled in where it stands: these are some 700 bytes, not to be moved from hand to hand for each datagram.
 #[derive(Default)]
 struct Envelope<'a> {
     arguments: Option<Arguments<'a>>,
-    error: Option<(i64, &'a [u8])>,
+    error: (i64, &'a [u8]),
     ip: Option<SocketAddr>,
     method: Option<&'a [u8]>,
-    reply: Option<Result<Reply<'a>, KrpcError>>,
+    /// Its `id` is not set; `reply_id` is what was sent.
+    reply: Option<Reply<'a>>,
+    reply_id: Option<&'a [u8]>,
     read_only: bool,
     transaction: Option<&'a [u8]>,
     version: Option<&'a [u8]>,
@@ -93,28 +100,38 @@ struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    fn read(bytes: &'a [u8]) -> Result<Self, KrpcError> {
+    fn read(&mut self, bytes: &'a [u8]) -> Result<(), KrpcError> {
         let mut reader = Reader::new(bytes, &Limits::KRPC);
         if reader.kind()? != Kind::Dict {
             return Err(KrpcError::NotDict);
         }
-        let mut found = Self::default();
         reader.begin_dict()?;
         while let Some(key) = reader.key()? {
             match key {
-                b"a" if reader.kind()? == Kind::Dict => found.arguments = Some(Arguments::read(&mut reader)?),
-                b"r" if reader.kind()? == Kind::Dict => found.reply = Some(Reply::read(&mut reader)?),
-                b"e" => found.error = Some(error(&mut reader)?),
-                b"t" => found.transaction = text(&mut reader)?,
-                b"y" => found.kind = text(&mut reader)?,
-                b"q" => found.method = text(&mut reader)?,
-                b"v" => found.version = text(&mut reader)?,
-                b"ip" => found.ip = text(&mut reader)?.and_then(compact::peer),
-                b"ro" => found.read_only = number(&mut reader)?.is_some_and(|number| number != 0),
-                _ => reader.skip()?,
+                b"a" if reader.kind()? == Kind::Dict => {
+                    self.arguments.insert(Arguments::default()).read(&mut reader)?;
+                    continue;
+                }
+                b"r" if reader.kind()? == Kind::Dict => {
+                    let unnamed = Reply::new(NodeId::new([0; 20]));
+                    self.reply_id = self.reply.insert(unnamed).read(&mut reader)?;
+                    continue;
+                }
+                _ => {}
+            }
+            match (key, reader.item()?) {
+                (b"e", item) => self.error = error(item),
+                (b"t", Item::Bytes(text)) => self.transaction = Some(text),
+                (b"y", Item::Bytes(text)) => self.kind = Some(text),
+                (b"q", Item::Bytes(text)) => self.method = Some(text),
+                (b"v", Item::Bytes(text)) => self.version = Some(text),
+                (b"ip", Item::Bytes(text)) => self.ip = compact::peer(text),
+                (b"ro", Item::Int(number)) => self.read_only = number != 0,
+                // An unknown key, or a type that the key does not have: passed over.
+                _ => {}
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     fn transaction(&self) -> Result<&'a [u8], KrpcError> {
@@ -132,10 +149,15 @@ impl<'a> Envelope<'a> {
                 let arguments = self.arguments.as_ref().ok_or(KrpcError::NoBody)?;
                 arguments.ask(name).map(Body::Query)
             }
-            Some(b"r") => self.reply.ok_or(KrpcError::NoBody)?.map(Body::Reply),
+            Some(b"r") => {
+                let reply = self.reply.as_ref().ok_or(KrpcError::NoBody)?;
+                let id = self.reply_id.ok_or(KrpcError::NoId)?;
+                let id = NodeId::from_slice(id).ok_or(KrpcError::BadId)?;
+                Ok(Body::Reply(Reply { id, ..*reply }))
+            }
             // That there was an error is news enough to end a transaction, however badly it is told.
             Some(b"e") => {
-                let (code, text) = self.error.unwrap_or_default();
+                let (code, text) = self.error;
                 Ok(Body::Error { code, text })
             }
             _ => Err(KrpcError::NoKind),
@@ -145,28 +167,19 @@ impl<'a> Envelope<'a> {
 
 /// `e` is a list of a code and a text (BEP 5); the first integer and the first string count, and either may be
 /// missing or stand alone.
-fn error<'a>(reader: &mut Reader<'a>) -> Result<(i64, &'a [u8]), BencodeError> {
-    let value = reader.value()?;
-    let mut items = value.as_list().into_iter().flatten().chain([value]);
-    let code = items.clone().find_map(|item| item.as_int());
-    let text = items.find_map(|item| item.as_bytes());
-    Ok((code.unwrap_or_default(), text.unwrap_or_default()))
-}
-
-/// A string; anything else is passed over and counts as absent.
-#[inline]
-pub(super) fn text<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a [u8]>, BencodeError> {
-    match reader.kind()? {
-        Kind::Bytes => reader.bytes().map(Some),
-        _ => reader.skip().map(|()| None),
+fn error(item: Item<'_>) -> (i64, &[u8]) {
+    let list = match item {
+        Item::Int(code) => return (code, &[]),
+        Item::Bytes(text) => return (0, text),
+        Item::Nested(value) => value.as_list(),
+    };
+    let (mut code, mut text) = (None, None);
+    for item in list.unwrap_or_default().items() {
+        match item {
+            Item::Int(number) => code = code.or(Some(number)),
+            Item::Bytes(bytes) => text = text.or(Some(bytes)),
+            Item::Nested(_) => {}
+        }
     }
-}
-
-/// An integer; anything else is passed over and counts as absent.
-#[inline]
-pub(super) fn number(reader: &mut Reader<'_>) -> Result<Option<i64>, BencodeError> {
-    match reader.kind()? {
-        Kind::Int => reader.int().map(Some),
-        _ => reader.skip().map(|()| None),
-    }
+    (code.unwrap_or_default(), text.unwrap_or_default())
 }

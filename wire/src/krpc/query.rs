@@ -1,6 +1,5 @@
 use super::KrpcError;
-use super::message::{number, text};
-use crate::bencode::{BencodeError, Reader};
+use crate::bencode::{BencodeError, Item, Reader, Value};
 use crate::{InfoHash, NodeId};
 
 /// Which address families a query wants contacts of (BEP 32). Both false: not said, so the family of the datagram.
@@ -134,33 +133,37 @@ pub(super) struct Arguments<'a> {
 }
 
 impl<'a> Arguments<'a> {
-    /// The reader stands before a dictionary.
-    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, BencodeError> {
-        let mut found = Self::default();
+    /// Fills in what the dictionary says that the reader stands before.
+    pub(super) fn read(&mut self, reader: &mut Reader<'a>) -> Result<(), BencodeError> {
         reader.begin_dict()?;
         while let Some(key) = reader.key()? {
-            match key {
-                b"id" => found.id = text(reader)?,
-                b"target" => found.target = text(reader)?,
-                b"info_hash" => found.info_hash = text(reader)?,
-                b"want" => found.want = want(reader)?,
-                b"token" => found.token = text(reader)?,
-                b"port" => found.port = number(reader)?,
-                b"implied_port" => found.implied_port = flag(reader)?,
-                b"n" => found.name = text(reader)?,
-                b"seed" => found.seed = flag(reader)?,
-                b"noseed" => found.noseed = flag(reader)?,
-                b"scrape" => found.scrape = flag(reader)?,
-                b"seq" => found.seq = number(reader)?,
-                b"cas" => found.cas = number(reader)?,
-                b"k" => found.k = text(reader)?,
-                b"sig" => found.sig = text(reader)?,
-                b"salt" => found.salt = text(reader)?,
-                b"v" => found.v = Some(reader.value()?.raw()),
-                _ => reader.skip()?,
+            if key == b"v" {
+                self.v = Some(reader.value()?.raw());
+                continue;
+            }
+            match (key, reader.item()?) {
+                (b"id", Item::Bytes(text)) => self.id = Some(text),
+                (b"target", Item::Bytes(text)) => self.target = Some(text),
+                (b"info_hash", Item::Bytes(text)) => self.info_hash = Some(text),
+                (b"want", item) => self.want = want(item),
+                (b"token", Item::Bytes(text)) => self.token = Some(text),
+                (b"port", Item::Int(number)) => self.port = Some(number),
+                // BEP 5 writes truth as 1; any other number than 0 is taken for it.
+                (b"implied_port", Item::Int(number)) => self.implied_port = number != 0,
+                (b"n", Item::Bytes(text)) => self.name = Some(text),
+                (b"seed", Item::Int(number)) => self.seed = number != 0,
+                (b"noseed", Item::Int(number)) => self.noseed = number != 0,
+                (b"scrape", Item::Int(number)) => self.scrape = number != 0,
+                (b"seq", Item::Int(number)) => self.seq = Some(number),
+                (b"cas", Item::Int(number)) => self.cas = Some(number),
+                (b"k", Item::Bytes(text)) => self.k = Some(text),
+                (b"sig", Item::Bytes(text)) => self.sig = Some(text),
+                (b"salt", Item::Bytes(text)) => self.salt = Some(text),
+                // An unknown key, or a type that the key does not have: passed over.
+                _ => {}
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     /// The question, once `q` is known.
@@ -311,21 +314,23 @@ fn sized<const N: usize>(bytes: Option<&[u8]>) -> Result<Option<&[u8; N]>, KrpcE
         .transpose()
 }
 
-/// BEP 5 writes truth as `i1e`; any other number than 0 is taken for it, anything else is not.
-fn flag(reader: &mut Reader<'_>) -> Result<bool, BencodeError> {
-    Ok(number(reader)?.is_some_and(|number| number != 0))
-}
-
 /// A list of `n4` and `n6` (BEP 32); a lone string is taken for a list of one.
-fn want(reader: &mut Reader<'_>) -> Result<Want, BencodeError> {
-    let value = reader.value()?;
+fn want(item: Item<'_>) -> Want {
     let mut want = Want::default();
-    for item in value.as_list().into_iter().flatten().chain([value]) {
-        match item.as_bytes() {
-            Some(b"n4") => want.n4 = true,
-            Some(b"n6") => want.n6 = true,
-            _ => {}
-        }
+    let mut add = |family: &[u8]| match family {
+        b"n4" => want.n4 = true,
+        b"n6" => want.n6 = true,
+        _ => {}
+    };
+    match item {
+        Item::Bytes(family) => add(family),
+        Item::Nested(list) => list
+            .as_list()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_bytes)
+            .for_each(add),
+        Item::Int(_) => {}
     }
-    Ok(want)
+    want
 }

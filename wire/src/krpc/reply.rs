@@ -1,8 +1,7 @@
 use std::net::SocketAddr;
 
-use super::message::{number, text};
-use super::{KrpcError, Values};
-use crate::bencode::{BencodeError, Reader};
+use super::Values;
+use crate::bencode::{BencodeError, Item, Reader};
 use crate::bloom;
 use crate::compact::{self, Contact};
 use crate::{InfoHash, NodeId};
@@ -68,58 +67,53 @@ impl<'a> Reply<'a> {
     }
 
     /// The contacts of `nodes`, then those of `nodes6`.
+    #[inline]
     pub fn contacts(&self) -> impl Iterator<Item = Contact> + Clone + use<'a> {
         compact::nodes4(self.nodes).chain(compact::nodes6(self.nodes6))
     }
 
     /// The infohashes of `samples`, without a ragged tail.
+    #[inline]
     pub fn samples(&self) -> impl ExactSizeIterator<Item = InfoHash> + Clone + use<'a> {
         let samples = self.samples.unwrap_or_default();
         samples.as_chunks::<20>().0.iter().map(|bytes| InfoHash::new(*bytes))
     }
 
     /// The peers of `values`.
+    #[inline]
     pub fn peers(&self) -> impl Iterator<Item = SocketAddr> + Clone + use<'a> {
         self.values.iter()
     }
 
-    /// The reader stands before a dictionary. The outer result is that of the bencode, the inner that of the reply.
-    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Result<Self, KrpcError>, BencodeError> {
+    /// Fills in what the dictionary says that the reader stands before, and gives its `id`.
+    pub(super) fn read(&mut self, reader: &mut Reader<'a>) -> Result<Option<&'a [u8]>, BencodeError> {
         let mut id = None;
-        let mut found = Self::new(NodeId::new([0; 20]));
         reader.begin_dict()?;
         while let Some(key) = reader.key()? {
-            match key {
-                b"id" => id = text(reader)?,
-                b"nodes" => found.nodes = text(reader)?.unwrap_or_default(),
-                b"nodes6" => found.nodes6 = text(reader)?.unwrap_or_default(),
-                b"values" => found.values = Values::read(reader.value()?),
-                b"token" => found.token = text(reader)?,
-                b"samples" => found.samples = text(reader)?,
-                b"num" => found.num = number(reader)?,
-                b"interval" => found.interval = number(reader)?,
-                b"p" => found.port = number(reader)?.and_then(|port| port.try_into().ok()),
-                b"BFsd" | b"BFse" => found.bloom_seeds = sized(reader)?,
-                b"BFpe" => found.bloom_peers = sized(reader)?,
-                b"n" => found.name = text(reader)?,
-                b"v" => found.v = Some(reader.value()?.raw()),
-                b"k" => found.k = sized(reader)?,
-                b"sig" => found.sig = sized(reader)?,
-                b"seq" => found.seq = number(reader)?,
-                _ => reader.skip()?,
+            if key == b"v" {
+                self.v = Some(reader.value()?.raw());
+                continue;
+            }
+            match (key, reader.item()?) {
+                (b"id", Item::Bytes(text)) => id = Some(text),
+                (b"nodes", Item::Bytes(text)) => self.nodes = text,
+                (b"nodes6", Item::Bytes(text)) => self.nodes6 = text,
+                (b"values", item) => self.values = Values::read(item),
+                (b"token", Item::Bytes(text)) => self.token = Some(text),
+                (b"samples", Item::Bytes(text)) => self.samples = Some(text),
+                (b"num", Item::Int(number)) => self.num = Some(number),
+                (b"interval", Item::Int(number)) => self.interval = Some(number),
+                (b"p", Item::Int(number)) => self.port = number.try_into().ok(),
+                (b"BFsd" | b"BFse", Item::Bytes(text)) => self.bloom_seeds = text.try_into().ok(),
+                (b"BFpe", Item::Bytes(text)) => self.bloom_peers = text.try_into().ok(),
+                (b"n", Item::Bytes(text)) => self.name = Some(text),
+                (b"k", Item::Bytes(text)) => self.k = text.try_into().ok(),
+                (b"sig", Item::Bytes(text)) => self.sig = text.try_into().ok(),
+                (b"seq", Item::Int(number)) => self.seq = Some(number),
+                // An unknown key, or a type that the key does not have: passed over.
+                _ => {}
             }
         }
-        let Some(id) = id else {
-            return Ok(Err(KrpcError::NoId));
-        };
-        Ok(match NodeId::from_slice(id) {
-            Some(id) => Ok(Self { id, ..found }),
-            None => Err(KrpcError::BadId),
-        })
+        Ok(id)
     }
-}
-
-/// A string of exactly `N` bytes; anything else counts as absent.
-fn sized<'a, const N: usize>(reader: &mut Reader<'a>) -> Result<Option<&'a [u8; N]>, BencodeError> {
-    Ok(text(reader)?.and_then(|bytes| bytes.try_into().ok()))
 }

@@ -2,14 +2,15 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::slice;
 
-use crate::bencode::{Kind, Reader, Value};
+use crate::bencode::{Item, ItemIter, List};
 use crate::compact;
 
 /// The peers of a `get_peers` reply, of both families.
 ///
 /// Read from the wire, it is a view on a list of strings. An entry of 18 bytes is an IPv6 peer, and one of 6, 12, 24,
-/// ... bytes is one or more IPv4 peers, since old clients pack all of them into one entry, or send that string
-/// instead of the list. Everything else in the list is passed over. To write, it is made from a slice of addresses.
+/// ... bytes is one or more IPv4 peers, since old clients pack all of them into one entry, or send that string instead
+/// of the list. Everything else in the list is passed over. How many there are only the datagram bounds. To write, it
+/// is made from a slice of addresses.
 #[derive(Clone, Copy, Default)]
 pub struct Values<'a>(Form<'a>);
 
@@ -17,8 +18,9 @@ pub struct Values<'a>(Form<'a>);
 enum Form<'a> {
     #[default]
     Absent,
-    /// The items of a checked list, one after the other.
-    Items(&'a [u8]),
+    Items(List<'a>),
+    /// One string instead of a list of strings.
+    Packed(&'a [u8]),
     Peers(&'a [SocketAddr]),
 }
 
@@ -26,12 +28,12 @@ impl<'a> Values<'a> {
     /// What a reply without `values` has.
     pub const ABSENT: Self = Self(Form::Absent);
 
-    /// What a value read from the wire says; absent if it is neither a list nor a string.
-    pub(super) fn read(value: Value<'a>) -> Self {
-        match value.raw() {
-            [b'l', items @ .., b'e'] => Self(Form::Items(items)),
-            string @ [b'0'..=b'9', ..] => Self(Form::Items(string)),
-            _ => Self::ABSENT,
+    /// What was read from the wire; absent if it is neither a list nor a string.
+    pub(super) fn read(item: Item<'a>) -> Self {
+        match item {
+            Item::Bytes(packed) => Self(Form::Packed(packed)),
+            Item::Nested(value) => value.as_list().map_or(Self::ABSENT, |list| Self(Form::Items(list))),
+            Item::Int(_) => Self::ABSENT,
         }
     }
 
@@ -41,17 +43,27 @@ impl<'a> Values<'a> {
     }
 
     /// The peers in order.
+    #[inline]
     pub fn iter(&self) -> ValuesIter<'a> {
-        let (items, peers): (_, &[_]) = match self.0 {
-            Form::Absent => (&[][..], &[]),
-            Form::Items(items) => (items, &[]),
-            Form::Peers(peers) => (&[][..], peers),
+        let (items, packed, peers) = match self.0 {
+            Form::Absent => Default::default(),
+            Form::Items(items) => (items, Default::default(), Default::default()),
+            Form::Packed(string) => (Default::default(), packed(string), Default::default()),
+            Form::Peers(peers) => (Default::default(), Default::default(), peers),
         };
         ValuesIter {
-            items: Reader::trusted(items),
-            packed: [].iter(),
+            items: items.items(),
+            packed: packed.iter(),
             peers: peers.iter(),
         }
+    }
+}
+
+/// IPv4 peers that one string packs; none if its length does not fit.
+fn packed(string: &[u8]) -> &[[u8; compact::PEER4_LEN]] {
+    match string.as_chunks() {
+        (peers, []) => peers,
+        _ => &[],
     }
 }
 
@@ -91,8 +103,8 @@ impl fmt::Debug for Values<'_> {
 /// Steps through [`Values`].
 #[derive(Clone, Debug)]
 pub struct ValuesIter<'a> {
-    items: Reader<'a>,
-    /// What is left of an entry that packs several IPv4 peers.
+    items: ItemIter<'a>,
+    /// What is left of a string that packs several IPv4 peers.
     packed: slice::Iter<'a, [u8; compact::PEER4_LEN]>,
     peers: slice::Iter<'a, SocketAddr>,
 }
@@ -106,21 +118,16 @@ impl Iterator for ValuesIter<'_> {
             if let Some(peer) = self.packed.next() {
                 return compact::peer(peer);
             }
-            if let Some(peer) = self.peers.next() {
-                return Some(*peer);
-            }
-            // The end of the items reads as an error, which ends the iteration.
-            if self.items.kind().ok()? != Kind::Bytes {
-                self.items.skip().ok()?;
+            let Some(item) = self.items.next() else {
+                return self.peers.next().copied();
+            };
+            let Item::Bytes(entry) = item else {
                 continue;
-            }
-            let entry = self.items.bytes().ok()?;
+            };
             if let Some(peer) = compact::peer(entry) {
                 return Some(peer);
             }
-            if let (peers, []) = entry.as_chunks() {
-                self.packed = peers.iter();
-            }
+            self.packed = packed(entry).iter();
         }
     }
 }
