@@ -4,15 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
 
 use wire::NodeId;
-
-/// A DHT node, as named by itself or by somebody.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Contact {
-    /// Its id, as claimed.
-    pub id: NodeId,
-    /// Where it is said to be.
-    pub addr: SocketAddr,
-}
+pub use wire::compact::Contact;
 
 /// One of the two DHTs: IPv4 and IPv6 are separate overlays with separate routing tables (BEP 32).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -117,6 +117,10 @@ pub enum Answer {
     Timeout,
     /// Never sent: our own manners forbid the destination.
     Refused(crate::guard::Refusal),
+    /// Never sent: too many questions wait.
+    Busy,
+    /// Never sent: it would name an infohash that is opted out, or a private torrent (BEP 27).
+    OptedOut,
 }
 
 /// What the node tells its owner.
@@ -124,6 +128,13 @@ pub enum Answer {
 pub enum Event {
     /// An infohash was shown to us.
     Sighting(Sighting),
+    /// Somebody announced a peer to us, with a token that proves its address.
+    Announced {
+        /// The torrent, and the node that announced.
+        sighting: Sighting,
+        /// Where the peer says that it listens.
+        peer: SocketAddr,
+    },
     /// A peer of the torrent that a lookup is for; once for each distinct address.
     Peers {
         /// The lookup.

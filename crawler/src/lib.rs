@@ -5,20 +5,34 @@
 //! store to sample next), `responder` (what we say to others), `guard` (how much we may ask of whom), `identity` (who we
 //! are). The `frontier` (which infohash next) lives here too, and belongs to the job that drives the node.
 
+mod alarms;
+mod census;
 pub mod config;
 mod contacts;
+mod errands;
 mod event;
 pub mod frontier;
+pub mod fuzz;
 pub mod guard;
 pub mod identity;
 pub mod ledger;
+mod lookup;
+mod node;
 pub mod peer_store;
 pub mod responder;
+mod routing;
+mod rpc;
+mod rtt;
 pub mod sampler;
+pub mod state;
 pub mod stats;
 pub mod tokens;
 
 pub use config::Config;
 pub use contacts::{Closest, Contact, Families, Family, Few, K};
 pub use event::{Answer, AskId, Event, LookupDone, LookupId, Sighting, Source, Target};
+pub use lookup::{Depth, Plan};
+pub use node::{Gauges, Node};
+pub use routing::TableSize;
+pub use rpc::Question;
 pub use stats::Stats;

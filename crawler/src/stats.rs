@@ -117,6 +117,10 @@ closed_list! {
         Late => "late",
         /// Our own node id, echoed back or forged.
         OwnId => "own_id",
+        /// A question, while we answer none (BEP 43).
+        ReadOnly => "read_only",
+        /// A question, while all buffers hold answers that wait to be sent.
+        NoRoom => "no_room",
     }
 }
 
@@ -136,7 +140,9 @@ pub struct Stats {
     /// Datagrams sent.
     pub datagrams_out: Tally<3>,
     /// Datagrams without effect.
-    pub drops: Tally<9>,
+    pub drops: Tally<11>,
+    /// Sightings and peers that nobody was told of, because too many waited to be polled.
+    pub events_lost: u64,
 }
 
 #[cfg(test)]
@@ -145,11 +151,11 @@ mod tests {
 
     #[test]
     fn every_member_has_its_own_counter() {
-        let mut drops = Tally::<9>::default();
+        let mut drops = Tally::<11>::default();
         for &reason in Drop::ALL {
             drops.count(reason);
         }
         assert!(Drop::ALL.iter().all(|&reason| drops[reason] == 1));
-        assert_eq!(drops.total(), 9);
+        assert_eq!(drops.total(), 11);
     }
 }

@@ -1,0 +1,257 @@
+//! The promises of the node for any list of inputs: what the fuzz target and the property tests call.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use wire::InfoHash;
+use wire::krpc::{Body, Message};
+use world::{Effect, Input, Machine, Output, Seed, Time};
+
+use crate::config::{Config, Lookup, Routing, Rpc};
+use crate::guard::{self, BackOff, Limit};
+use crate::{Depth, Event, Families, Few, Node, Plan, Question, peer_store, responder};
+
+/// Queries to one host in a row, and a second: the manners of DESIGN 6.
+const BURST: usize = 3;
+
+/// One thing that happens to a node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// A datagram from a host; even hosts are in 127.0.0.0/8, where the node's lab is, odd ones are not.
+    Datagram {
+        /// Which host.
+        host: u8,
+        /// The payload.
+        bytes: Vec<u8>,
+    },
+    /// The host answers the question of ours that it was sent last, with these bytes in place of its body.
+    Answer {
+        /// Which host.
+        host: u8,
+        /// What follows the transaction id: the rest of a bencoded message.
+        body: Vec<u8>,
+    },
+    /// Time passes.
+    Wait {
+        /// Milliseconds.
+        millis: u16,
+    },
+    /// The owner wants peers of an infohash, which this host showed.
+    GetPeers {
+        /// Which host.
+        host: u8,
+        /// First byte of the infohash.
+        first: u8,
+    },
+    /// The owner asks one host something.
+    Ask {
+        /// Which host.
+        host: u8,
+    },
+    /// The run ends; what comes after must not make the node ask anything.
+    Stop,
+}
+
+/// A configuration for a lab: small tables, so that short lists of inputs fill them.
+pub fn lab_config() -> Config {
+    Config {
+        lab: true,
+        families: Families { v4: true, v6: false },
+        read_only: false,
+        version: *b"ES\x00\x01",
+        node_id: None,
+        routers: Vec::new(),
+        opt_out: Vec::new(),
+        guard: guard::Config {
+            per_host: Limit::per_second(1, 3),
+            per_network: Limit::per_second(0, 0),
+            total: Limit::per_second(1000, 50),
+            max_flows: 4096,
+            flow_window: Duration::from_secs(120),
+            back_off: BackOff {
+                first: Duration::from_secs(300),
+                cap: Duration::from_secs(7200),
+                refused: Duration::from_secs(600),
+                memory: 1000,
+            },
+            answers_per_host: Limit::per_second(20, 40),
+            answers_in_total: Limit::per_second(5000, 1000),
+            blocklist: Vec::new(),
+        },
+        responder: responder::Config {
+            store: peer_store::Config {
+                max_keys: 100,
+                max_peers_per_key: 100,
+                expiry: Duration::from_secs(2700),
+            },
+            max_peers_reply: 50,
+            sample_interval: Duration::from_secs(21_600),
+            whole_interval: Duration::from_secs(60),
+        },
+        sampling: None,
+        rpc: Rpc {
+            initial_timeout: Duration::from_secs(2),
+            min_timeout: Duration::from_millis(100),
+            max_timeout: Duration::from_secs(15),
+            max_outstanding: 256,
+        },
+        routing: Routing {
+            max_fail_count: 20,
+            questionable_after: Duration::from_secs(900),
+            refresh_after: Duration::from_secs(900),
+        },
+        lookup: Lookup {
+            branching: 5,
+            max_running: 16,
+            max_waiting: 16,
+            deadline: Duration::from_secs(30),
+            enough_peers: 3,
+            max_peers: 100,
+        },
+    }
+}
+
+/// Whatever happens: no panic, no spinning, no query to a special-purpose address or beyond a host's budget, nothing
+/// sent unasked after the stop, every lookup ended once, all queues within their bounds.
+pub fn node(steps: &[Step]) {
+    let config = lab_config();
+    let bounds = (
+        config.rpc.max_outstanding,
+        config.lookup.max_running + config.lookup.max_waiting,
+    );
+    let mut bench = Bench {
+        node: Node::new(config, Seed::from_number(1), None),
+        now: Time::ZERO,
+        queries: BTreeMap::new(),
+        last: BTreeMap::new(),
+        lookups: 0,
+        ended: 0,
+        stopped: false,
+    };
+    bench.node.bootstrap(bench.now);
+    bench.drain();
+    for step in steps {
+        bench.take(step);
+        let gauges = bench.node.gauges();
+        assert!(
+            gauges.outstanding <= bounds.0 && gauges.lookups <= bounds.1,
+            "{gauges:?}"
+        );
+    }
+    bench.node.handle(bench.now, Input::Stop);
+    bench.stopped = true;
+    bench.drain();
+    assert_eq!(bench.lookups, bench.ended, "every lookup ends, and once");
+}
+
+struct Bench {
+    node: Node,
+    now: Time,
+    /// When each host was sent queries.
+    queries: BTreeMap<IpAddr, Vec<Time>>,
+    /// The transaction of the last query to each host.
+    last: BTreeMap<SocketAddr, Vec<u8>>,
+    lookups: usize,
+    ended: usize,
+    stopped: bool,
+}
+
+fn addr_of(host: u8) -> SocketAddr {
+    let first = if host.is_multiple_of(2) { 127 } else { 10 };
+    SocketAddr::from((Ipv4Addr::new(first, 0, 0, host), 6881))
+}
+
+impl Bench {
+    fn take(&mut self, step: &Step) {
+        let to = SocketAddr::from(([127, 0, 0, 1], 6881));
+        match step {
+            Step::Datagram { host, bytes } => {
+                let from = addr_of(*host);
+                self.node.handle(self.now, Input::Datagram { from, to, bytes });
+            }
+            Step::Answer { host, body } => {
+                let from = addr_of(*host);
+                let Some(transaction) = self.last.get(&from) else {
+                    return;
+                };
+                let mut bytes = b"d1:t6:".to_vec();
+                bytes.extend_from_slice(transaction);
+                bytes.extend_from_slice(body);
+                let bytes = &bytes;
+                self.node.handle(self.now, Input::Datagram { from, to, bytes });
+            }
+            Step::Wait { millis } => self.wait(Duration::from_millis(u64::from(*millis))),
+            Step::GetPeers { host, first } => {
+                let info_hash = InfoHash::new([*first; 20]);
+                let point = info_hash.as_target();
+                let mut plan = Plan {
+                    first: Few::new(),
+                    depth: Depth::Replicas { max_queries: 4 },
+                };
+                plan.first.push(wire::compact::Contact {
+                    id: point,
+                    addr: addr_of(*host),
+                });
+                self.node.get_peers(self.now, info_hash, plan);
+                self.lookups += 1;
+            }
+            Step::Ask { host } => {
+                self.node.ask(self.now, addr_of(*host), Question::Ping);
+            }
+            Step::Stop => {
+                self.node.handle(self.now, Input::Stop);
+                self.stopped = true;
+            }
+        }
+        self.drain();
+    }
+
+    fn wait(&mut self, span: Duration) {
+        let end = self.now + span;
+        while let Some(due) = self.node.deadline().filter(|&due| due <= end) {
+            assert!(due > self.now, "due at {due:?}, polled at {:?}", self.now);
+            self.now = due;
+            self.node.handle(self.now, Input::Tick);
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    fn drain(&mut self) {
+        let mut payload = Vec::new();
+        while let Some(output) = self.node.poll(self.now, &mut payload) {
+            match output {
+                Output::Event(Event::LookupDone(_)) => self.ended += 1,
+                Output::Event(_) => {}
+                Output::Effect(Effect::Send { to, len, .. }) => {
+                    assert_eq!(len, payload.len());
+                    self.sent(to, &payload);
+                    payload.clear();
+                }
+                Output::Effect(effect) => panic!("a node has no connections: {effect:?}"),
+            }
+        }
+    }
+
+    fn sent(&mut self, to: SocketAddr, bytes: &[u8]) {
+        assert!(to.ip().is_loopback(), "sent to {to}");
+        let message = Message::decode(bytes).expect("we send what we can read");
+        if !matches!(message.body, Body::Query(_)) {
+            return;
+        }
+        assert!(!self.stopped, "asks after the stop");
+        self.last.insert(to, message.transaction.to_vec());
+        let times = self.queries.entry(to.ip()).or_default();
+        times.push(self.now);
+        if let Some(&earlier) = times.len().checked_sub(BURST + 1).and_then(|at| times.get(at)) {
+            assert!(
+                self.now.since(earlier) >= Duration::from_secs(1),
+                "{to} was asked {BURST} times and once more"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,288 @@
+//! A datagram comes in: a question, an answer, or a refusal.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use wire::krpc::{Body, Message, Query, Reply, query_transaction};
+use world::Time;
+
+use super::Node;
+use crate::contacts::{Contact, Family};
+use crate::event::{Answer, Event, LookupId, Target};
+use crate::identity;
+use crate::responder::{Heard, OurSide};
+use crate::rpc::{Asker, Call, Mismatch};
+use crate::stats::{Drop, Kind};
+
+impl Node {
+    /// A datagram from `from`.
+    pub(super) fn receive(&mut self, now: Time, from: SocketAddr, bytes: &[u8]) {
+        if !self.config.families.has(Family::of(&from)) {
+            return self.stats.drops.count(Drop::Family);
+        }
+        let Ok(message) = Message::decode(bytes) else {
+            self.stats.drops.count(Drop::Malformed);
+            return self.complain(now, from, bytes);
+        };
+        match message.body {
+            Body::Query(query) => {
+                self.stats.datagrams_in.count(Kind::Query);
+                self.questioned(now, from, &message, &query);
+            }
+            Body::Reply(reply) => {
+                self.stats.datagrams_in.count(Kind::Reply);
+                self.answered(now, from, &message, &reply);
+            }
+            Body::Error { code, text } => {
+                self.stats.datagrams_in.count(Kind::Error);
+                self.refused(now, from, message.transaction, (code, text));
+            }
+        }
+    }
+
+    /// Somebody asks us something.
+    fn questioned(&mut self, now: Time, from: SocketAddr, message: &Message<'_>, query: &Query<'_>) {
+        if self.is_own_id(&query.id) {
+            return self.stats.drops.count(Drop::OwnId);
+        }
+        if let Err(reason) = self.may_respond(now, from) {
+            return self.stats.drops.count(reason);
+        }
+        let Some(buffer) = self.outbox.buffer() else {
+            return self.stats.drops.count(Drop::NoRoom);
+        };
+        let our = OurSide {
+            id: self.tables[Family::of(&from) as usize].me(),
+            version: &self.config.version,
+            nodes: &self.tables,
+        };
+        let heard = self
+            .responder
+            .answer(now, from, message.transaction, query, &our, buffer);
+        self.reply(now, from, Kind::Reply);
+        match heard {
+            Heard::Nothing => {}
+            Heard::Sighting(sighting) => self.tell(Event::Sighting(sighting)),
+            Heard::Announce { sighting, peer } => self.tell(Event::Announced { sighting, peer }),
+        }
+        if !message.read_only {
+            self.noticed(
+                now,
+                Contact {
+                    id: query.id,
+                    addr: from,
+                },
+            );
+        }
+    }
+
+    /// What is no KRPC message, but says that it is a question, is told so.
+    fn complain(&mut self, now: Time, from: SocketAddr, bytes: &[u8]) {
+        let Some(transaction) = query_transaction(bytes) else {
+            return;
+        };
+        if self.may_respond(now, from).is_err() {
+            return;
+        }
+        if let Some(buffer) = self.outbox.buffer() {
+            self.responder
+                .answer_malformed(from, transaction, &self.config.version, buffer);
+            self.reply(now, from, Kind::Error);
+        }
+    }
+
+    /// Whether a question from this address is to be answered, and if not, why.
+    fn may_respond(&mut self, now: Time, from: SocketAddr) -> Result<(), Drop> {
+        if self.config.read_only {
+            Err(Drop::ReadOnly)
+        } else if !self.guard.admits_contact(&from) {
+            Err(Drop::Source)
+        } else if !self.guard.may_answer(now, from) {
+            Err(Drop::Flood)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Sends what stands in the buffer of the outbox.
+    fn reply(&mut self, now: Time, to: SocketAddr, kind: Kind) {
+        if self.outbox.commit(to) {
+            self.guard.touch_flow(now, to);
+            self.stats.datagrams_out.count(kind);
+        }
+    }
+
+    /// A node that answers queries made itself known to us.
+    fn noticed(&mut self, now: Time, contact: Contact) {
+        if self.config.routers.contains(&contact.addr) {
+            return;
+        }
+        let table = self.table(Family::of(&contact.addr));
+        table.heard(now, &contact);
+        if table.wants(&contact) {
+            self.probe(now, contact.addr, Some(contact.id));
+        }
+    }
+
+    /// A node that answered us says which address it sees us at. When enough unrelated ones agree, and our id does not fit
+    /// it, we take one that does (BEP 42).
+    fn vote(&mut self, now: Time, from: SocketAddr, seen: Option<SocketAddr>) {
+        let Some(seen) = seen else {
+            return;
+        };
+        let Some(agreed) = self.votes.vote(from, seen.ip()) else {
+            return;
+        };
+        self.guard.own(SocketAddr::new(agreed, seen.port()));
+        let family = Family::of(&from);
+        let table = &mut self.tables[family as usize];
+        let may_move = &mut self.may_move[family as usize];
+        if *may_move && !identity::fits(&table.me(), agreed) {
+            *may_move = false;
+            let seed = self.seed.derive("moved");
+            let id = identity::node_id(agreed, &mut seed.rng());
+            *table = table.rebuilt(now, id, seed);
+            self.events.push_back(Event::NewNodeId(id));
+        }
+    }
+
+    /// Somebody answers, or claims to.
+    fn answered(&mut self, now: Time, from: SocketAddr, message: &Message<'_>, reply: &Reply<'_>) {
+        let (call, rtt) = match self.rpc.settle(now, from, message.transaction, Some(reply.id)) {
+            Ok(settled) => settled,
+            Err(mismatch) => return self.disbelieve(now, from, mismatch),
+        };
+        self.guard.answered(now, from);
+        if self.is_own_id(&reply.id) {
+            self.stats.drops.count(Drop::OwnId);
+            return self.fruitless(now, &call);
+        }
+        self.stats.answered.count(call.question.asked());
+        self.vote(now, from, message.ip);
+        let contact = Contact {
+            id: reply.id,
+            addr: from,
+        };
+        if !self.config.routers.contains(&from) {
+            self.table(Family::of(&from)).answered(now, contact);
+        }
+        match call.asker {
+            Asker::Upkeep => {}
+            Asker::Lookup { slot, lookup } => self.feed_lookup(now, (slot, lookup), contact, reply),
+            Asker::Owner(ask) => {
+                let answer = Box::new(whole_answer(rtt, message.version, reply));
+                self.events.push_back(Event::Answer { ask, from, answer });
+            }
+        }
+    }
+
+    /// An answer that is not believed, and what follows from it.
+    fn disbelieve(&mut self, now: Time, from: SocketAddr, mismatch: Mismatch) {
+        match mismatch {
+            Mismatch::UnknownTransaction => self.stats.drops.count(Drop::UnknownTransaction),
+            Mismatch::WrongAddress => self.stats.drops.count(Drop::WrongAddress),
+            Mismatch::Late => {
+                self.stats.drops.count(Drop::Late);
+                self.guard.answered(now, from);
+            }
+            Mismatch::WrongId(call) => {
+                self.stats.drops.count(Drop::WrongId);
+                self.guard.answered(now, from);
+                if let Some(id) = call.id {
+                    self.table(Family::of(&from)).suspect(&Contact { id, addr: from });
+                }
+                self.fruitless(now, &call);
+            }
+        }
+    }
+
+    /// The node asked refuses.
+    fn refused(&mut self, now: Time, from: SocketAddr, transaction: &[u8], (code, text): (i64, &[u8])) {
+        let (call, _) = match self.rpc.settle(now, from, transaction, None) {
+            Ok(settled) => settled,
+            Err(mismatch) => return self.disbelieve(now, from, mismatch),
+        };
+        self.stats.errors.count(call.question.asked());
+        self.guard.refused(now, from, code);
+        match call.asker {
+            Asker::Upkeep => {}
+            Asker::Lookup { slot, lookup } => self.lookups.failed(now, (slot, lookup), from),
+            Asker::Owner(ask) => {
+                let text = text.to_vec();
+                let answer = Box::new(Answer::Error { code, text });
+                self.events.push_back(Event::Answer { ask, from, answer });
+            }
+        }
+    }
+
+    /// A question was not answered in time.
+    pub(super) fn unanswered(&mut self, now: Time, call: &Call) {
+        self.stats.timeouts.count(call.question.asked());
+        self.guard.silent(now, call.to);
+        if let Some(id) = call.id {
+            let contact = Contact { id, addr: call.to };
+            self.table(Family::of(&call.to)).silent(now, &contact);
+        }
+        self.fruitless(now, call);
+    }
+
+    /// A question brought nothing: whoever asked must look elsewhere.
+    pub(super) fn fruitless(&mut self, now: Time, call: &Call) {
+        match call.asker {
+            Asker::Upkeep => {}
+            Asker::Lookup { slot, lookup } => self.lookups.failed(now, (slot, lookup), call.to),
+            Asker::Owner(ask) => {
+                let answer = Box::new(Answer::Timeout);
+                self.events.push_back(Event::Answer {
+                    ask,
+                    from: call.to,
+                    answer,
+                });
+            }
+        }
+    }
+
+    fn feed_lookup(&mut self, now: Time, run: (usize, LookupId), from: Contact, reply: &Reply<'_>) {
+        let Some(target) = self.lookups.target(run) else {
+            return;
+        };
+        let (guard, families) = (&self.guard, self.config.families);
+        let plausible = |addr: &SocketAddr| families.has(Family::of(addr)) && guard.admits_contact(addr);
+        let own = [self.tables[0].me(), self.tables[1].me()];
+        let nodes = reply
+            .contacts()
+            .filter(|node| plausible(&node.addr) && !own.contains(&node.id));
+        // A peer may be of either family, whichever DHT names it.
+        let peers = reply.peers().filter(|peer| guard.admits_contact(peer));
+        let (events, lost) = (&mut self.events, &mut self.stats.events_lost);
+        self.lookups.answered(now, run, from.addr, nodes, peers, |peer| {
+            let Target::Swarm(info_hash) = target else {
+                return;
+            };
+            if events.len() < super::MAX_EVENTS {
+                events.push_back(Event::Peers {
+                    lookup: run.1,
+                    info_hash,
+                    from,
+                    peer,
+                });
+            } else {
+                *lost += 1;
+            }
+        });
+    }
+}
+
+fn whole_answer(rtt: Duration, version: Option<&[u8]>, reply: &Reply<'_>) -> Answer {
+    Answer::Reply {
+        id: reply.id,
+        version: version.map(<[u8]>::to_vec),
+        rtt,
+        nodes: reply.contacts().collect(),
+        peers: reply.peers().collect(),
+        samples: reply.samples.map(|_| reply.samples().collect()),
+        num: reply.num,
+        interval: reply.interval,
+        token: reply.token.is_some(),
+    }
+}

@@ -1,0 +1,252 @@
+//! A question goes out: whose turn it is, and how it is written.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use wire::krpc::{Body, Message, Method, Query, Want};
+use wire::{InfoHash, NodeId};
+use world::Time;
+
+use super::Node;
+use super::join::Step;
+use crate::contacts::{Closest, Families, Family, Few, K};
+use crate::errands::Errand;
+use crate::event::{Answer, Event, Target};
+use crate::lookup::{Depth, Finished, Next, Plan, Start};
+use crate::routing::{Table, Upkeep};
+use crate::rpc::{Asker, Call, Question};
+use crate::stats::Kind;
+
+/// After a poll that found nothing to do, nothing is due for this long.
+pub(super) const BREATH: Duration = Duration::from_millis(1);
+/// A step of upkeep that found no room is tried again after this.
+const LATER: Duration = Duration::from_secs(5);
+
+impl Node {
+    /// The next question to send, written to `payload`: its destination and length. `None` if nobody may ask anything
+    /// now; events may wait to be told.
+    pub(super) fn next_question(&mut self, now: Time, payload: &mut Vec<u8>) -> Option<(SocketAddr, usize)> {
+        if self.stopping {
+            return None;
+        }
+        self.keep_up(now);
+        while self.events.is_empty() && self.rpc.has_room() && self.guard.next_global(now) <= now {
+            let call = self.next_call(now)?;
+            if let Some(len) = self.send(now, &call, payload) {
+                return Some((call.to, len));
+            }
+            self.fruitless(now, &call);
+        }
+        None
+    }
+
+    /// Whose turn it is. `None` also if an event came of it instead.
+    fn next_call(&mut self, now: Time) -> Option<Call> {
+        self.next_errand(now).or_else(|| self.next_of_lookups(now))
+    }
+
+    fn next_errand(&mut self, now: Time) -> Option<Call> {
+        let guard = &mut self.guard;
+        while let Some(errand) = self.asks.next(now, |to| guard.may_ask(now, to)) {
+            match errand {
+                Errand::Ask(call) => return Some(call),
+                Errand::Refused(call, refusal) => {
+                    if let Asker::Owner(ask) = call.asker {
+                        let answer = Box::new(Answer::Refused(refusal));
+                        let from = call.to;
+                        self.events.push_back(Event::Answer { ask, from, answer });
+                    }
+                }
+            }
+        }
+        while let Some(errand) = self.probes.next(now, |to| guard.may_ask(now, to)) {
+            if let Errand::Ask(call) = errand {
+                return Some(call);
+            }
+        }
+        None
+    }
+
+    fn next_of_lookups(&mut self, now: Time) -> Option<Call> {
+        loop {
+            let guard = &mut self.guard;
+            match self.lookups.next(now, |to| guard.may_ask(now, to))? {
+                Next::Ask(call) => return Some(call),
+                Next::Over(finished) => self.finish(finished),
+            }
+        }
+    }
+
+    /// Writes the question and counts it; `None` if it must not be asked.
+    fn send(&mut self, now: Time, call: &Call, payload: &mut Vec<u8>) -> Option<usize> {
+        let named = call.question.point().map(|point| InfoHash::new(*point.as_bytes()));
+        if named.is_some_and(|named| self.opted_out.contains(&named)) {
+            return None;
+        }
+        let transaction = self.rpc.begin(now, *call)?;
+        self.guard.charge(now, call.to);
+        let query = Query {
+            id: self.id_towards(&call.to),
+            method: method(call.question),
+            want: want(self.config.families),
+        };
+        let message = Message {
+            version: Some(&self.config.version),
+            read_only: self.config.read_only,
+            ..Message::new(&transaction, Body::Query(query))
+        };
+        let before = payload.len();
+        message.encode(payload);
+        self.stats.sent.count(call.question.asked());
+        self.stats.datagrams_out.count(Kind::Query);
+        Some(payload.len() - before)
+    }
+
+    /// A lookup is over: its end is told, and what it says about the number of nodes is noted.
+    pub(super) fn finish(&mut self, finished: Finished) {
+        let target = finished.done.target.point();
+        if finished.converged {
+            for (family, census) in [Family::V4, Family::V6].into_iter().zip(&mut self.census) {
+                let mut near = finished
+                    .done
+                    .closest
+                    .iter()
+                    .filter(|node| Family::of(&node.addr) == family);
+                if let Some(eighth) = near.nth(K - 1) {
+                    census.note(&target, &eighth.id);
+                }
+            }
+        }
+        if !finished.quiet {
+            self.events.push_back(Event::LookupDone(finished.done));
+        }
+    }
+
+    /// Joins, and keeps the tables in order.
+    fn keep_up(&mut self, now: Time) {
+        for family in [Family::V4, Family::V6] {
+            if !self.config.families.has(family) {
+                continue;
+            }
+            let index = family as usize;
+            let useless = self.tables[index].is_useless();
+            match self.join.step(now, index, useless) {
+                Some(Step::FromRouters) => self.walk_home(now, family, true),
+                Some(Step::FromTable) => self.walk_home(now, family, false),
+                None => {}
+            }
+            while let Some(step) = self.tables[index].upkeep(now) {
+                let taken = match step {
+                    Upkeep::Ping(contact) => self.probe(now, contact.addr, Some(contact.id)),
+                    Upkeep::Refresh(point) => self.walk(now, family, point, Vec::new()),
+                };
+                if !taken {
+                    self.tables[index].put_off(&step, now + LATER);
+                }
+            }
+        }
+    }
+
+    /// Walks to our own id, which makes us known to those who must know us. From routers, to the opposite point too: a
+    /// router names those nearest to what it is asked for, so nodes that ask for themselves only would know one half of
+    /// the key space, and so would everyone that they name.
+    fn walk_home(&mut self, now: Time, family: Family, from_routers: bool) {
+        let home = self.tables[family as usize].me();
+        if !from_routers {
+            self.walk(now, family, home, Vec::new());
+            return;
+        }
+        let of_family = |router: &&SocketAddr| Family::of(router) == family;
+        let routers: Vec<SocketAddr> = self.config.routers.iter().filter(of_family).copied().collect();
+        let opposite = NodeId::new(home.as_bytes().map(|byte| !byte));
+        self.walk(now, family, home, routers.clone());
+        self.walk(now, family, opposite, routers);
+    }
+
+    /// Starts a walk of our own within one DHT; false if as many walks as may be wait already.
+    fn walk(&mut self, now: Time, family: Family, point: NodeId, routers: Vec<SocketAddr>) -> bool {
+        if !self.lookups.has_room() {
+            return false;
+        }
+        let mut known = [Few::new(); 2];
+        known[family as usize] = self.tables[family as usize].closest(&point, family);
+        self.lookups.start(
+            now,
+            Start {
+                target: Target::Node(point),
+                plan: Plan {
+                    first: Few::new(),
+                    depth: Depth::Full,
+                },
+                known,
+                routers,
+                quiet: true,
+            },
+        );
+        true
+    }
+
+    /// Queues a ping; false if as many as may be wait already, or one to the same address does.
+    pub(super) fn probe(&mut self, now: Time, to: SocketAddr, id: Option<NodeId>) -> bool {
+        let question = Question::Ping;
+        let asker = Asker::Upkeep;
+        self.probes.push_once(
+            now,
+            Call {
+                to,
+                id,
+                question,
+                asker,
+            },
+        )
+    }
+
+    /// When something is due. The parts' wishes count only while there is room and rate to fulfil them.
+    pub(super) fn next_due(&self) -> Option<Time> {
+        let mut due = self.rpc.deadline();
+        if !self.stopping && self.rpc.has_room() {
+            let wishes = [
+                self.asks.wake(),
+                self.probes.wake(),
+                self.lookups.wake(),
+                self.next_upkeep(),
+            ];
+            let gate = self.guard.next_global(Time::ZERO);
+            let wish = wishes.into_iter().flatten().min().map(|wish| wish.max(gate));
+            due = due.into_iter().chain(wish).min();
+        }
+        due.map(|due| self.idle_since.map_or(due, |idle| due.max(idle + BREATH)))
+    }
+
+    fn next_upkeep(&self) -> Option<Time> {
+        let families = [Family::V4, Family::V6]
+            .into_iter()
+            .filter(|&family| self.config.families.has(family));
+        let useless = families
+            .map(|family| family as usize)
+            .filter(|&index| self.tables[index].is_useless());
+        let joins = useless.filter_map(|index| self.join.wake(index));
+        let tables = self.tables.iter().map(Table::wake);
+        joins.chain(tables).min().filter(|&at| at < Time::MAX)
+    }
+}
+
+fn method(question: Question) -> Method<'static> {
+    match question {
+        Question::Ping => Method::Ping,
+        Question::FindNode(target) => Method::FindNode { target },
+        Question::GetPeers(info_hash) => Method::GetPeers {
+            info_hash,
+            noseed: false,
+            // Never a scrape: libtorrent answers that with filters instead of peers (crawlers F5).
+            scrape: false,
+        },
+        Question::Sample(target) => Method::SampleInfohashes { target },
+    }
+}
+
+/// Nothing said means the family of the datagram (BEP 32), which is all that a node of one DHT can use.
+const fn want(families: Families) -> Want {
+    let both = families.v4 && families.v6;
+    Want { n4: both, n6: both }
+}
