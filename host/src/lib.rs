@@ -1,1 +1,27 @@
 //! The real world: the one loop, sockets, files, clock, entropy and signals.
+//!
+//! [`run`] carries a [`world::Machine`] on a [`Stage`] of open sockets. Everything else here is what a mind must not
+//! touch itself: [`entropy`], [`unix_now`], the [`Resolver`], and the files of a run ([`AppendFile`], [`DirLock`],
+//! [`replace_file`], [`set_aside`]).
+
+mod clock;
+mod counters;
+mod error;
+mod files;
+mod lab;
+mod ready;
+mod resolve;
+mod run;
+mod stage;
+mod stop;
+mod tcp;
+mod udp;
+
+pub use clock::{entropy, unix_now};
+pub use counters::{Counters, SendErrors};
+pub use error::HostError;
+pub use files::{AppendFile, DirLock, FileError, FileFault, create_dir, read_file, replace_file, set_aside};
+pub use resolve::{ResolveError, Resolved, Resolver};
+pub use run::{Ended, Why, run};
+pub use stage::{Limits, Setup, Stage, raise_descriptor_limit};
+pub use stop::Stopper;

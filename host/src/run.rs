@@ -1,0 +1,370 @@
+//! The loop.
+//!
+//! One task on one thread. A turn looks at everything that may have something to do, and does a bounded amount of each
+//! before it lets the kernel speak again: a fast stream of datagrams cannot starve the connections, nor they it.
+
+use std::future::poll_fn;
+use std::mem;
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use socket2::Socket;
+use tokio::time::{Instant, Sleep, sleep_until};
+use world::{Effect, Input, Machine, Output, Time};
+
+use crate::clock::Clock;
+use crate::tcp::{Called, Step, Tcp};
+use crate::udp::{Batch, Udp};
+use crate::{Counters, HostError, Stage, Stopper};
+
+/// Receive calls of one UDP socket in a turn; each gives up to 32 datagrams, about 100 microseconds of a mind's work.
+const BATCHES_PER_TURN: usize = 8;
+/// Connections accepted in a turn.
+const ACCEPTS_PER_TURN: usize = 64;
+/// Connections looked at in a turn.
+const CONNECTIONS_PER_TURN: usize = 64;
+/// Steps of one connection before the next one's turn; each reads up to [`READ_BUFFER`].
+const STEPS_PER_CONNECTION: usize = 4;
+/// Ends of connections told in a turn that came about while the machine was polled.
+const LATE_PER_TURN: usize = 256;
+/// Bytes read from a connection at once: four blocks of metadata.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// Why a run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// The sink said so.
+    Sink,
+    /// It was told to stop for the second time.
+    Stopped,
+}
+
+/// The end of a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ended {
+    /// Why.
+    pub why: Why,
+    /// When.
+    pub at: Time,
+    /// What passed through its sockets.
+    pub counters: Counters,
+}
+
+/// Carries `machine` on the sockets of `stage` until `sink` breaks or somebody insists. Blocks; `sink` gets every event.
+///
+/// Time begins at zero with this call. The first SIGINT, SIGTERM (if the stage has signals) or
+/// [`Stopper::stop`](crate::Stopper::stop) becomes [`Input::Stop`]; it is for the machine to be done soon, and for the
+/// sink to break then. The second ends the run at once.
+///
+/// After each input the machine is polled until it gives nothing more. `sink` may give it commands: it is polled after
+/// them, too, and before the first input.
+///
+/// # Errors
+///
+/// [`HostError::Loop`] if the loop cannot be built. A running loop does not fail: what goes wrong on a socket is counted
+/// and told to the machine.
+pub fn run<M: Machine>(
+    stage: Stage,
+    machine: &mut M,
+    sink: impl FnMut(Time, &mut M, M::Event) -> ControlFlow<()>,
+) -> Result<Ended, HostError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(HostError::Loop)?;
+    let ended = runtime.block_on(async {
+        let mut run = Run::begin(stage, machine, sink).map_err(HostError::Loop)?;
+        // Turns are bounded by themselves; the runtime's own bound would hide sockets that are ready.
+        Ok(tokio::task::unconstrained(poll_fn(|cx| run.poll_turn(cx))).await)
+    });
+    runtime.shutdown_background();
+    ended
+}
+
+/// What the machine's effects act on.
+struct World {
+    udp: Vec<Udp>,
+    tcp: Tcp,
+    counters: Counters,
+    /// A lab's silent and closed ports, which are what they are while these are open.
+    _props: Vec<Socket>,
+}
+
+impl World {
+    fn carry_out(&mut self, now: Time, effect: Effect, payload: &[u8]) {
+        match effect {
+            Effect::Send { from, to, len } => {
+                let payload = payload.get(..len).unwrap_or(payload);
+                let v4 = to.is_ipv4();
+                match self.udp.iter_mut().find(|udp| udp.local().is_ipv4() == v4) {
+                    Some(udp) => udp.send(from, to, payload, &mut self.counters),
+                    None => self.counters.send_errors.no_socket += 1,
+                }
+            }
+            Effect::Dial { conn, to } => self.tcp.dial(conn, to, &mut self.counters),
+            Effect::Write { conn, len } => {
+                let payload = payload.get(..len).unwrap_or(payload);
+                self.tcp.write(conn, payload, &mut self.counters);
+            }
+            Effect::Close { conn } => self.tcp.close(now, conn),
+        }
+    }
+}
+
+/// Whether a phase of a turn left work undone; breaks when the run is over.
+type Flow<T> = ControlFlow<Why, T>;
+
+struct Run<'m, M, S> {
+    machine: &'m mut M,
+    sink: S,
+    world: World,
+    clock: Clock,
+    stopper: Stopper,
+    #[cfg(unix)]
+    signals: Option<crate::stop::Signals>,
+    /// How often the machine's end was asked for so far.
+    stops_seen: u32,
+    /// Armed at `armed` or, once a deadline moved later, before it: moving a timer costs more than a needless turn.
+    timer: Pin<Box<Sleep>>,
+    armed: Option<Time>,
+    started: bool,
+    // Buffers, each for the whole run.
+    payload: Vec<u8>,
+    batch: Option<Box<Batch>>,
+    read: Vec<u8>,
+}
+
+impl<'m, M, S> Run<'m, M, S>
+where
+    M: Machine,
+    S: FnMut(Time, &mut M, M::Event) -> ControlFlow<()>,
+{
+    /// Needs the runtime's context.
+    fn begin(stage: Stage, machine: &'m mut M, sink: S) -> std::io::Result<Self> {
+        let (loopback_only, limits) = (stage.loopback_only, stage.limits);
+        let udp = stage
+            .udp
+            .into_iter()
+            .map(|socket| Udp::new(socket, loopback_only, limits.send_backlog));
+        let listener = stage.listener.map(|listener| (listener, loopback_only));
+        let world = World {
+            udp: udp.collect::<Result<_, _>>()?,
+            tcp: Tcp::new(listener, limits)?,
+            counters: Counters::default(),
+            _props: stage.props,
+        };
+        Ok(Self {
+            machine,
+            sink,
+            world,
+            clock: Clock::start(),
+            stopper: stage.stopper,
+            #[cfg(unix)]
+            signals: if stage.signals {
+                Some(crate::stop::Signals::watch()?)
+            } else {
+                None
+            },
+            stops_seen: 0,
+            timer: Box::pin(sleep_until(Instant::now())),
+            armed: None,
+            started: false,
+            payload: Vec::new(),
+            batch: Some(Box::new(Batch::new())),
+            read: vec![0; READ_BUFFER],
+        })
+    }
+
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        match self.turn(cx) {
+            ControlFlow::Break(why) => Poll::Ready(Ended {
+                why,
+                at: self.clock.now(),
+                counters: self.world.counters,
+            }),
+            ControlFlow::Continue(more) => {
+                if more {
+                    cx.waker().wake_by_ref();
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Everything once. True if there is more to do at once.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Flow<bool> {
+        self.world.tcp.watch(cx);
+        self.stops(cx)?;
+        let now = self.clock.now();
+        if !mem::replace(&mut self.started, true) {
+            self.drain(now)?;
+        }
+        self.world.tcp.tidy(now);
+        if self.machine.deadline().is_some_and(|deadline| deadline <= now) {
+            self.tell(now, Input::Tick)?;
+        }
+        let mut more = false;
+        for socket in 0..self.world.udp.len() {
+            more |= self.datagrams(cx, socket)?;
+        }
+        more |= self.callers(cx)?;
+        self.connections()?;
+        self.late_ends()?;
+        for udp in &mut self.world.udp {
+            udp.flush(cx, &mut self.world.counters);
+        }
+        more |= self.world.tcp.has_work();
+        Flow::Continue(more | self.arm(cx))
+    }
+
+    fn stops(&mut self, cx: &mut Context<'_>) -> Flow<()> {
+        #[cfg(unix)]
+        if let Some(signals) = &mut self.signals {
+            signals.pass_on(cx, &self.stopper);
+        }
+        let asked = self.stopper.asked(cx);
+        if asked > 1 {
+            return Flow::Break(Why::Stopped);
+        }
+        if asked > self.stops_seen {
+            self.stops_seen = asked;
+            self.tell(self.clock.now(), Input::Stop)?;
+        }
+        Flow::Continue(())
+    }
+
+    fn datagrams(&mut self, cx: &mut Context<'_>, socket: usize) -> Flow<bool> {
+        let Some(mut batch) = self.batch.take() else {
+            return Flow::Continue(false);
+        };
+        let mut more = true;
+        for _ in 0..BATCHES_PER_TURN {
+            let Some(udp) = self.world.udp.get(socket) else {
+                break;
+            };
+            let filled = match udp.poll_receive(cx, &mut batch) {
+                Poll::Pending => {
+                    more = false;
+                    break;
+                }
+                Poll::Ready(Ok(filled)) => filled,
+                Poll::Ready(Err(_)) => {
+                    self.world.counters.receive_errors += 1;
+                    continue;
+                }
+            };
+            let (local, loopback_only) = (udp.local(), udp.loopback_only);
+            let now = self.clock.now();
+            for datagram in batch.datagrams(filled) {
+                let to = datagram.to.map_or(local, |ip| SocketAddr::new(ip, local.port()));
+                if loopback_only && !to.ip().is_loopback() {
+                    self.world.counters.not_loopback += 1;
+                    continue;
+                }
+                self.world.counters.datagrams_in += 1;
+                let (from, bytes) = (datagram.from, datagram.bytes);
+                self.tell(now, Input::Datagram { from, to, bytes })?;
+            }
+        }
+        self.batch = Some(batch);
+        Flow::Continue(more)
+    }
+
+    fn callers(&mut self, cx: &mut Context<'_>) -> Flow<bool> {
+        let now = self.clock.now();
+        for _ in 0..ACCEPTS_PER_TURN {
+            match self.world.tcp.poll_accept(cx, now, &mut self.world.counters) {
+                Poll::Pending => return Flow::Continue(false),
+                Poll::Ready(Called::Nothing) => {}
+                Poll::Ready(Called::Accepted { conn, from, to }) => {
+                    self.tell(now, Input::Accepted { conn, from, to })?;
+                }
+            }
+        }
+        Flow::Continue(true)
+    }
+
+    fn connections(&mut self) -> Flow<()> {
+        for _ in 0..CONNECTIONS_PER_TURN {
+            let Some(slot) = self.world.tcp.next_ready() else {
+                break;
+            };
+            self.connection(slot)?;
+        }
+        Flow::Continue(())
+    }
+
+    fn connection(&mut self, slot: usize) -> Flow<()> {
+        for _ in 0..STEPS_PER_CONNECTION {
+            let mut read = mem::take(&mut self.read);
+            let step = self.world.tcp.advance(slot, &mut read, &mut self.world.counters);
+            let now = self.clock.now();
+            let flow = match step {
+                Step::Idle => Flow::Continue(()),
+                Step::Opened(conn) => self.tell(now, Input::Opened { conn }),
+                Step::Received(conn, len) => {
+                    let bytes = read.get(..len).unwrap_or_default();
+                    self.tell(now, Input::Received { conn, bytes })
+                }
+                Step::Closed(conn, why) => self.tell(now, Input::Closed { conn, why }),
+            };
+            self.read = read;
+            flow?;
+            if matches!(step, Step::Idle | Step::Closed(..)) {
+                return Flow::Continue(());
+            }
+        }
+        self.world.tcp.look_again(slot);
+        Flow::Continue(())
+    }
+
+    fn late_ends(&mut self) -> Flow<()> {
+        for _ in 0..LATE_PER_TURN {
+            let Some((conn, why)) = self.world.tcp.next_late() else {
+                break;
+            };
+            self.tell(self.clock.now(), Input::Closed { conn, why })?;
+        }
+        Flow::Continue(())
+    }
+
+    fn tell(&mut self, now: Time, input: Input<'_>) -> Flow<()> {
+        self.machine.handle(now, input);
+        self.drain(now)
+    }
+
+    /// Polls the machine until it gives nothing more.
+    fn drain(&mut self, now: Time) -> Flow<()> {
+        loop {
+            self.payload.clear();
+            match self.machine.poll(now, &mut self.payload) {
+                None => return Flow::Continue(()),
+                Some(Output::Effect(effect)) => self.world.carry_out(now, effect, &self.payload),
+                Some(Output::Event(event)) => {
+                    if (self.sink)(now, self.machine, event).is_break() {
+                        return Flow::Break(Why::Sink);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sets the timer; true if it has already come.
+    fn arm(&mut self, cx: &mut Context<'_>) -> bool {
+        let deadlines = [self.machine.deadline(), self.world.tcp.deadline()];
+        if let Some(deadline) = deadlines.into_iter().flatten().min()
+            && self.armed.is_none_or(|armed| deadline < armed)
+        {
+            let instant = Instant::from_std(self.clock.instant(deadline));
+            self.timer.as_mut().reset(instant);
+            self.armed = Some(deadline);
+        }
+        let came = self.armed.is_some() && self.timer.as_mut().poll(cx).is_ready();
+        if came {
+            self.armed = None;
+        }
+        came
+    }
+}

@@ -1,0 +1,223 @@
+//! The sockets of a run, opened before it begins: a port that is in use is known before anything else happens.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::{HostError, Stopper, lab};
+
+/// Asked of the kernel for a UDP socket, bytes: a second of a busy crawl. It may give less (`net.core.rmem_max`).
+const RECEIVE_BUFFER: usize = 4 << 20;
+/// Callers that the kernel keeps until they are accepted. It may keep fewer (`net.core.somaxconn`).
+const BACKLOG: i32 = 4096;
+/// The flag that the person at the door sets addresses with.
+const BIND_FLAG: &str = "--bind";
+
+/// How much the host holds at most.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Connections, dialled and accepted, closing ones included. More: [`world::Closed::NoRoom`], and strangers are
+    /// hung up on.
+    pub connections: usize,
+    /// Bytes of one connection that the kernel has not taken. More: [`world::Closed::Congested`].
+    pub write_buffer: usize,
+    /// Datagrams of one socket that the kernel has not taken. More are dropped and counted.
+    pub send_backlog: usize,
+    /// How long a connection that the machine closed may take to send its last bytes.
+    pub close_grace: Duration,
+}
+
+/// What to open.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Setup {
+    /// Where to bind UDP, at most one address of each family; port 0 lets the kernel choose.
+    pub udp: Vec<SocketAddr>,
+    /// Where to listen for TCP connections, if at all.
+    pub listen: Option<SocketAddr>,
+    /// Whether SIGINT and SIGTERM stop the run.
+    pub signals: bool,
+    /// How much to hold at most.
+    pub limits: Limits,
+}
+
+/// Open sockets, ready for [`run`](crate::run). Can be sent to another thread.
+#[derive(Debug)]
+pub struct Stage {
+    pub(crate) udp: Vec<UdpSocket>,
+    pub(crate) listener: Option<TcpListener>,
+    pub(crate) loopback_only: bool,
+    pub(crate) signals: bool,
+    pub(crate) limits: Limits,
+    pub(crate) stopper: Stopper,
+    /// Sockets that are only there to be as they are: a lab's silent and closed ports.
+    pub(crate) props: Vec<Socket>,
+}
+
+impl Stage {
+    /// Opens sockets.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`], for the first one that could not be opened.
+    pub fn open(setup: &Setup) -> Result<Self, HostError> {
+        let mut udp = Vec::new();
+        for &addr in &setup.udp {
+            if udp
+                .iter()
+                .any(|(other, _): &(SocketAddr, _)| other.is_ipv4() == addr.is_ipv4())
+            {
+                return Err(HostError::TwoOfAFamily { addr });
+            }
+            let socket = bind(Kind::Udp, addr, Device::Any, BIND_FLAG)?;
+            udp.push((addr, socket.into()));
+        }
+        let listener = match setup.listen {
+            Some(addr) => Some(bind(Kind::Listener, addr, Device::Any, BIND_FLAG)?.into()),
+            None => None,
+        };
+        Ok(Self {
+            udp: udp.into_iter().map(|(_, socket)| socket).collect(),
+            listener,
+            loopback_only: false,
+            signals: setup.signals,
+            limits: setup.limits,
+            stopper: Stopper::default(),
+            props: Vec::new(),
+        })
+    }
+
+    /// Opens a lab: every address of 127/8 at once, on UDP and TCP `port` (0: any). TCP `port + 1` is silent as a peer
+    /// behind NAT is: it answers no SYN. TCP `port + 2` refuses.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`], for the first socket that could not be opened.
+    pub fn lab(port: u16, signals: bool, limits: Limits) -> Result<Self, HostError> {
+        let sockets = lab::open(port)?;
+        Ok(Self {
+            udp: vec![sockets.udp],
+            listener: Some(sockets.listener),
+            loopback_only: true,
+            signals,
+            limits,
+            stopper: Stopper::default(),
+            props: sockets.props,
+        })
+    }
+
+    /// The addresses of the UDP sockets, in the order of the setup.
+    pub fn udp_addrs(&self) -> Vec<SocketAddr> {
+        self.udp.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+    }
+
+    /// The address of the listener.
+    pub fn listen_addr(&self) -> Option<SocketAddr> {
+        self.listener.as_ref()?.local_addr().ok()
+    }
+
+    /// Ends the run on this stage, from anywhere.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+}
+
+/// What a socket is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Datagrams.
+    Udp,
+    /// Accepting connections.
+    Listener,
+    /// A listener whose queue holds no more than one caller.
+    Silent,
+    /// Only keeping others from a TCP port.
+    Closed,
+}
+
+/// Which network device a socket hears.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Device {
+    Any,
+    /// `lo`, where the kernel lets us say so; elsewhere the loop refuses what was not sent to 127/8.
+    Loopback,
+}
+
+/// Opens one socket. Errors name `flag` as the way to choose another address.
+pub(crate) fn bind(kind: Kind, addr: SocketAddr, device: Device, flag: &'static str) -> Result<Socket, HostError> {
+    let (transport, protocol, socket_type) = match kind {
+        Kind::Udp => ("UDP", Protocol::UDP, Type::DGRAM),
+        _ => ("TCP", Protocol::TCP, Type::STREAM),
+    };
+    let open = || {
+        let socket = Socket::new(Domain::for_address(addr), socket_type, Some(protocol))?;
+        socket.set_nonblocking(true)?;
+        if addr.is_ipv6() {
+            // The IPv4 socket is another one.
+            socket.set_only_v6(true)?;
+        }
+        if device == Device::Loopback {
+            bind_to_loopback(&socket);
+        }
+        if kind == Kind::Udp {
+            // A smaller buffer loses datagrams under load and is no reason not to run.
+            let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+        } else {
+            // Connections of an earlier run that the kernel still remembers must not keep us from the port.
+            socket.set_reuse_address(true)?;
+        }
+        socket.bind(&addr.into())?;
+        match kind {
+            Kind::Listener => socket.listen(BACKLOG)?,
+            Kind::Silent => socket.listen(0)?,
+            Kind::Udp | Kind::Closed => {}
+        }
+        Ok(socket)
+    };
+    open().map_err(|error| HostError::socket(transport, addr, flag, error))
+}
+
+/// Needs no privilege since Linux 5.7 and `CAP_NET_RAW` before; what the loop refuses does not depend on it.
+fn bind_to_loopback(socket: &Socket) {
+    #[cfg(target_os = "linux")]
+    let _ = socket.bind_device(Some(b"lo"));
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket;
+}
+
+/// Every address of this machine's IPv4.
+pub(crate) const fn any(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)
+}
+
+/// Raises the number of files and sockets that this process may have open towards `wanted`, as far as it may do so
+/// itself, and says what it is now. Many systems begin at 1,024.
+pub fn raise_descriptor_limit(wanted: u64) -> u64 {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    // None is unlimited.
+    let Some(current) = current.filter(|current| *current < wanted) else {
+        return current.unwrap_or(u64::MAX);
+    };
+    let raised = maximum.map_or(wanted, |maximum| wanted.min(maximum)).max(current);
+    let new = Rlimit {
+        current: Some(raised),
+        maximum,
+    };
+    if setrlimit(Resource::Nofile, new).is_ok() {
+        raised
+    } else {
+        current
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_descriptor_limit_never_shrinks() {
+        let before = raise_descriptor_limit(0);
+        assert!(raise_descriptor_limit(before.saturating_add(1)) >= before);
+    }
+}

@@ -1,0 +1,322 @@
+//! What is announced, by how many, and which node holds it.
+
+use wire::id::Distance;
+use wire::{InfoHash, NodeId};
+use world::Seed;
+
+use crate::address::{Addresses, Host};
+use crate::dice::{Beta, Dice};
+use crate::nearest::{self, Placed};
+use crate::nodes::Nodes;
+use crate::profile::Profile;
+
+/// Number of a key in the order of infohashes.
+pub(crate) type KeyIndex = u32;
+
+/// One infohash that somebody announced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Key {
+    pub(crate) infohash: InfoHash,
+    /// What it was drawn as: torrents first, then keys without a torrent.
+    pub(crate) origin: u32,
+    /// The host number of its first peer; the others follow.
+    pub(crate) first_peer: Host,
+    /// Peers that are still listed; 0 for a key that outlived them.
+    pub(crate) peers: u32,
+}
+
+/// That a node holds a key, and by which of [`ROUTES`] searches announces came to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Held {
+    pub(crate) key: KeyIndex,
+    routes: u32,
+}
+
+/// Searches by which peers find where to announce. Peer `n` takes route `n % ROUTES`: more searches for one key would
+/// reach hardly another node (F6: 17 holders for more than 20 peers).
+const ROUTES: u32 = 24;
+
+/// Nodes around a key that a search can come across. Eight of them remain even if half is missed.
+const AROUND: usize = 40;
+
+impl Held {
+    /// Whether the announce of the peer with this rank reached the node.
+    pub(crate) const fn lists(self, rank: u32) -> bool {
+        self.routes & (1 << (rank % ROUTES)) != 0
+    }
+}
+
+/// All keys by infohash, and each node's share of them.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    keys: Vec<Key>,
+    torrents: u32,
+    held: Vec<Held>,
+    /// Where the keys of each node start in `held`; one more at the end.
+    starts: Vec<u32>,
+}
+
+struct Holder {
+    id: NodeId,
+    node: Host,
+    visible: f64,
+    room: usize,
+}
+
+impl Placed for Holder {
+    fn id(&self) -> &NodeId {
+        &self.id
+    }
+}
+
+impl Keys {
+    /// Announces torrents (by their infohashes) and keys without a torrent to `nodes`.
+    pub(crate) fn new(profile: &Profile, torrents: Vec<InfoHash>, nodes: &Nodes, seed: Seed) -> Self {
+        let count = torrents.len() as u32;
+        let dice = Dice::new(seed, "keys");
+        let swarms = Swarms::new(profile, torrents.len());
+        let all = with_bogus(profile, torrents, dice);
+        // Every key that somebody announced has holders, even if its peers have gone since.
+        let mut announced: Vec<(Key, u32)> = (0..)
+            .zip(all)
+            .map(|(origin, infohash)| {
+                let announcers = swarms.size(dice, origin);
+                let dead = dice.happens(u64::from(origin), 1, profile.keys.dead);
+                let key = Key {
+                    infohash,
+                    origin,
+                    first_peer: 0,
+                    peers: if dead { 0 } else { announcers },
+                };
+                (key, announcers)
+            })
+            .collect();
+        announced.sort_unstable_by_key(|(key, _)| key.infohash);
+        announced.dedup_by_key(|(key, _)| key.infohash);
+        let mut next_peer = nodes.hosts_end();
+        for (key, _) in &mut announced {
+            key.peers = key.peers.min(Addresses::CAPACITY - next_peer);
+            key.first_peer = next_peer;
+            next_peer += key.peers;
+        }
+        let (held, starts) = place(profile, &announced, nodes, seed);
+        Self {
+            keys: announced.into_iter().map(|(key, _)| key).collect(),
+            torrents: count,
+            held,
+            starts,
+        }
+    }
+
+    pub(crate) fn all(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// Where an infohash is in [`Self::all`].
+    pub(crate) fn find(&self, infohash: &InfoHash) -> Option<usize> {
+        self.keys.binary_search_by_key(infohash, |key| key.infohash).ok()
+    }
+
+    /// The content number of a key, if there is a torrent behind it.
+    pub(crate) fn torrent(&self, key: &Key) -> Option<u32> {
+        (key.origin < self.torrents).then_some(key.origin)
+    }
+
+    /// The keys that a node holds, in the order of infohashes.
+    pub(crate) fn held_by(&self, node: Host) -> &[Held] {
+        let node = node as usize;
+        match (self.starts.get(node), self.starts.get(node + 1)) {
+            (Some(start), Some(end)) => &self.held[*start as usize..*end as usize],
+            _ => &[],
+        }
+    }
+
+    /// Finds an infohash among the keys that a node holds.
+    pub(crate) fn find_held(&self, node: Host, infohash: &InfoHash) -> Option<(Held, &Key)> {
+        let held = self.held_by(node);
+        let at = held
+            .binary_search_by(|held| self.keys[held.key as usize].infohash.cmp(infohash))
+            .ok()?;
+        let held = held[at];
+        Some((held, &self.keys[held.key as usize]))
+    }
+
+    /// The key and the rank that a host has as a peer.
+    pub(crate) fn peer(&self, host: Host) -> Option<(KeyIndex, u32)> {
+        let after = self.keys.partition_point(|key| key.first_peer <= host);
+        let index = after.checked_sub(1)?;
+        let key = &self.keys[index];
+        let rank = host - key.first_peer;
+        (rank < key.peers).then_some((index as KeyIndex, rank))
+    }
+}
+
+/// Keys of other programs, and the zero key, after the torrents.
+fn with_bogus(profile: &Profile, torrents: Vec<InfoHash>, dice: Dice) -> Vec<InfoHash> {
+    let bogus = (torrents.len() as f64 * profile.keys.bogus).round() as u64;
+    let mut all = torrents;
+    for number in 0..bogus {
+        let mut bytes = [0; 20];
+        for (chunk, word) in bytes.chunks_mut(8).zip(0..) {
+            let random = dice.of(number).bits(word, 2).to_be_bytes();
+            chunk.copy_from_slice(&random[..chunk.len()]);
+        }
+        all.push(InfoHash::new(bytes));
+    }
+    if profile.keys.zero {
+        all.push(InfoHash::new([0; 20]));
+    }
+    all
+}
+
+/// How many peers torrents have: weight `x^-2 * exp(-x / cut)`, cut to what a lab of this size can show (G4).
+struct Swarms {
+    cumulative: Vec<f64>,
+}
+
+impl Swarms {
+    fn new(profile: &Profile, torrents: usize) -> Self {
+        // The biggest of n draws has about n peers: the cut hardly matters to a lab, and bounds its addresses.
+        let most = u32::try_from(torrents.max(50))
+            .unwrap_or(u32::MAX)
+            .min(profile.keys.popularity_max);
+        let mut sum = 0.0;
+        let cumulative = (1..=most)
+            .map(|size| {
+                let size = f64::from(size);
+                sum += (-size / profile.keys.popularity_cut).exp() / (size * size);
+                sum
+            })
+            .collect();
+        Self { cumulative }
+    }
+
+    fn size(&self, dice: Dice, origin: u32) -> u32 {
+        let total = self.cumulative.last().copied().unwrap_or(1.0);
+        let at = dice.unit(u64::from(origin), 0) * total;
+        let below = self.cumulative.partition_point(|sum| *sum <= at);
+        below.min(self.cumulative.len().saturating_sub(1)) as u32 + 1
+    }
+}
+
+/// Lets every key's announcers search their way to the nearest nodes. Gives what each node holds, node by node.
+fn place(profile: &Profile, announced: &[(Key, u32)], nodes: &Nodes, seed: Seed) -> (Vec<Held>, Vec<u32>) {
+    let store = profile.store;
+    let dice = Dice::new(seed, "announces");
+    let beta = store.visibility.map(|shape| Beta::new(shape, shape));
+    let mut holders: Vec<Holder> = nodes
+        .iter()
+        .filter(|(_, _, traits)| traits.reach.answers() && traits.lie.is_none())
+        .map(|(node, id, traits)| Holder {
+            id,
+            node,
+            // Beta has mean one half; nodes differ around the mean that `announce_miss` gives.
+            visible: (1.0 - store.announce_miss)
+                * beta
+                    .as_ref()
+                    .map_or(1.0, |beta| 0.5 + beta.at(dice.unit(u64::from(node), u64::MAX))),
+            room: profile.habits(traits.kind).max_keys,
+        })
+        .collect();
+    let mut placed: Vec<(Host, Held)> = Vec::with_capacity(announced.len() * 12);
+    let mut near: Vec<(Distance, usize)> = Vec::new();
+    for (index, (key, announcers)) in (0..).zip(announced) {
+        nearest::nearest(&holders, &key.infohash.as_target(), AROUND, &mut near);
+        near.retain(|(_, at)| holders[*at].room > 0);
+        let mut routes = [0_u32; AROUND];
+        let dice = dice.of(u64::from(key.origin));
+        for route in 0..ROUTES.min(*announcers) {
+            let found = (0..near.len())
+                .filter(|rank| dice.happens(u64::from(route), *rank as u64, holders[near[*rank].1].visible));
+            for rank in found.take(store.announce_to) {
+                routes[rank] |= 1 << route;
+            }
+        }
+        for ((_, at), routes) in near.iter().zip(routes).filter(|(_, routes)| *routes != 0) {
+            holders[*at].room -= 1;
+            placed.push((holders[*at].node, Held { key: index, routes }));
+        }
+    }
+    // A stable sort by node keeps each node's keys in the order of infohashes.
+    placed.sort_by_key(|(node, _)| *node);
+    let starts = (0..=nodes.len() as Host)
+        .map(|node| placed.partition_point(|(holder, _)| *holder < node) as u32)
+        .collect();
+    (placed.into_iter().map(|(_, held)| held).collect(), starts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(profile: &Profile, nodes: usize, torrents: u64) -> Keys {
+        let seed = Seed::from_number(9);
+        let dice = Dice::new(seed, "test infohashes");
+        let mut infohashes = Vec::new();
+        for number in 0..torrents {
+            let mut bytes = [0; 20];
+            bytes[..8].copy_from_slice(&dice.bits(number, 0).to_be_bytes());
+            bytes[8..16].copy_from_slice(&dice.bits(number, 1).to_be_bytes());
+            infohashes.push(InfoHash::new(bytes));
+        }
+        Keys::new(profile, infohashes, &Nodes::new(profile, nodes, seed), seed)
+    }
+
+    fn mean_holders(keys: &Keys, peers: impl Fn(u32) -> bool) -> f64 {
+        let wanted = |held: &&Held| peers(keys.all()[held.key as usize].peers);
+        let holders = keys.held.iter().filter(wanted).count();
+        holders as f64 / keys.all().iter().filter(|key| peers(key.peers)).count() as f64
+    }
+
+    #[test]
+    fn holders_grow_with_the_swarm() {
+        let keys = keys(&Profile::realistic(), 4000, 6000);
+        // F6: 8.0 for 1 peer, 11.8 for 2 to 5, 17 for more than 20.
+        assert!((7.9..8.1).contains(&mean_holders(&keys, |peers| peers == 1)));
+        let small = mean_holders(&keys, |peers| (2..=5).contains(&peers));
+        assert!((10.5..13.0).contains(&small), "{small}");
+        let big = mean_holders(&keys, |peers| peers > 20);
+        assert!((15.0..20.0).contains(&big), "{big}");
+    }
+
+    #[test]
+    fn three_in_five_have_one_peer() {
+        let keys = keys(&Profile::realistic(), 200, 8000);
+        let listed: Vec<u32> = keys
+            .all()
+            .iter()
+            .map(|key| key.peers)
+            .filter(|peers| *peers > 0)
+            .collect();
+        let one = listed.iter().filter(|peers| **peers == 1).count() as f64 / listed.len() as f64;
+        assert!((0.58..0.64).contains(&one), "{one}");
+    }
+
+    #[test]
+    fn ideal_announces_reach_exactly_the_eight_nearest() {
+        let keys = keys(&Profile::ideal(), 300, 200);
+        let nodes = Nodes::new(&Profile::ideal(), 300, Seed::from_number(9));
+        let mut near = Vec::new();
+        for key in keys.all() {
+            nearest::nearest(nodes.rumours(), &key.infohash.as_target(), 8, &mut near);
+            for (_, at) in &near {
+                let (held, found) = keys.find_held(nodes.rumours()[*at].host, &key.infohash).unwrap();
+                assert_eq!(found, key);
+                assert!((0..key.peers).all(|rank| held.lists(rank)));
+            }
+        }
+        assert_eq!(keys.held.len(), 8 * 200);
+    }
+
+    #[test]
+    fn peers_lead_back_to_their_keys() {
+        let keys = keys(&Profile::realistic(), 100, 500);
+        for (index, key) in (0..).zip(keys.all()) {
+            for rank in 0..key.peers {
+                assert_eq!(keys.peer(key.first_peer + rank), Some((index, rank)));
+            }
+        }
+        assert_eq!(keys.peer(3), None);
+        assert_eq!(keys.peer(Addresses::CAPACITY), None);
+    }
+}

@@ -1,0 +1,299 @@
+//! One TCP connection to a peer of the lab: handshake, extended handshake, ut_metadata (BEP 3, 9, 10).
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use wire::PeerId;
+use wire::extended::{self, ExtendedHandshake};
+use wire::handshake::{self, Handshake};
+use wire::message::{self, Frames, Message};
+use wire::ut_metadata::{BLOCK, UtMetadata};
+use world::{ConnId, Time};
+
+use crate::client::{Habits, Kind};
+use crate::content::Torrent;
+use crate::dice::Dice;
+use crate::keys::Key;
+use crate::population::Population;
+use crate::queue::{Queue, What};
+use crate::swarm::{Conduct, Peer};
+
+/// Where a session's words go.
+pub(crate) struct Stage<'a> {
+    pub(crate) population: &'a Population,
+    pub(crate) queue: &'a mut Queue,
+    pub(crate) now: Time,
+    pub(crate) conn: ConnId,
+}
+
+/// The peer's side of a connection.
+#[derive(Debug)]
+pub(crate) struct Session {
+    key: Key,
+    peer: Peer,
+    caller: IpAddr,
+    rtt: Duration,
+    dice: Dice,
+    /// Words so far; numbers the draws.
+    words: u64,
+    /// Nothing is said before what was said last.
+    said_at: Time,
+    /// Bytes of the handshake that have come.
+    opening: Vec<u8>,
+    open: bool,
+    frames: Frames,
+    /// The number that the caller gave ut_metadata.
+    theirs: Option<u8>,
+    /// The info dictionary, once somebody has shaken hands for it.
+    info: Vec<u8>,
+    closing: bool,
+}
+
+/// Frames that fetchers send are small; one that claims more ends the session.
+const FRAME_MAX: u32 = 1 << 17;
+/// A tarpit drips so many bytes, one every ten seconds (J8), and then nothing.
+const DRIPS: u32 = 12;
+/// Sizes that no info dictionary has (`network-model.md` 3.3).
+const ABSURD: [i64; 7] = [
+    -1,
+    0,
+    1,
+    16_383,
+    2_147_483_647,
+    4_294_967_296,
+    9_223_372_036_854_775_807,
+];
+
+impl Session {
+    /// A peer takes a call. `call` is unique to it.
+    pub(crate) fn accept(
+        stage: &mut Stage<'_>,
+        key: Key,
+        peer: Peer,
+        caller: IpAddr,
+        rtt: Duration,
+        call: u64,
+    ) -> Self {
+        let mut session = Self {
+            key,
+            peer,
+            caller,
+            rtt,
+            dice: Dice::new(stage.population.seed, "sessions").of(call),
+            words: 0,
+            said_at: stage.now,
+            opening: Vec::new(),
+            open: false,
+            frames: Frames::new(FRAME_MAX),
+            theirs: None,
+            info: Vec::new(),
+            closing: false,
+        };
+        if peer.conduct == Conduct::Tarpit {
+            for drip in 1..=DRIPS {
+                let at = stage.now + Duration::from_secs(10) * drip;
+                let bytes = vec![0x13];
+                stage.queue.push(
+                    at,
+                    What::Write {
+                        conn: stage.conn,
+                        bytes,
+                    },
+                );
+            }
+        } else if peer.conduct == Conduct::HangsUp && session.dice.happens(0, 0, 0.5) {
+            // Full; the other half hears that the handshake is not obfuscated.
+            session.close(stage);
+        }
+        session
+    }
+
+    /// Bytes from the caller.
+    pub(crate) fn receive(&mut self, stage: &mut Stage<'_>, mut bytes: &[u8]) {
+        if self.closing || self.peer.conduct == Conduct::Tarpit {
+            return;
+        }
+        if !self.open {
+            let missing = handshake::LEN - self.opening.len();
+            let (head, rest) = bytes.split_at(missing.min(bytes.len()));
+            self.opening.extend_from_slice(head);
+            bytes = rest;
+            let Ok(opening) = self.opening.as_slice().try_into() else {
+                return;
+            };
+            let heard = Handshake::decode(opening);
+            self.shake_hands(stage, heard.ok());
+        }
+        let mut frames = std::mem::replace(&mut self.frames, Frames::new(FRAME_MAX));
+        while self.open && !self.closing {
+            match frames.next_frame(&mut bytes) {
+                Ok(Some(frame)) => self.hear(stage, frame),
+                Ok(None) => break,
+                Err(_) => self.close(stage),
+            }
+        }
+        self.frames = frames;
+    }
+
+    fn shake_hands(&mut self, stage: &mut Stage<'_>, heard: Option<Handshake>) {
+        let wanted = heard.filter(|heard| heard.info_hash == self.key.infohash);
+        let torrent = stage.population.torrent(&self.key);
+        let (Some(heard), Some(torrent)) = (wanted, torrent) else {
+            return self.close(stage);
+        };
+        if self.peer.conduct == Conduct::HangsUp {
+            return self.close(stage);
+        }
+        self.open = true;
+        torrent.info(&mut self.info);
+        if self.peer.conduct == Conduct::Fakes {
+            let at = self.dice.below(0, 1, self.info.len() as u64) as usize;
+            self.info[at] ^= 1;
+        }
+        let habits = stage.population.config.profile.habits(self.peer.kind);
+        let mut words = Vec::new();
+        let mut ours = Handshake::new(self.key.infohash, self.peer_id(habits)).with_dht();
+        if self.peer.conduct != Conduct::NoExtensions {
+            ours = ours.with_extended();
+        }
+        if self.fast() {
+            ours = ours.with_fast();
+        }
+        ours.encode(&mut words);
+        let extends = heard.supports_extended() && ours.supports_extended();
+        // libtorrent says what it has after its extended handshake, others before.
+        let first = self.peer.kind == Kind::Libtorrent;
+        if extends && first {
+            self.put_extended(habits, stage.population.config.port, &mut words);
+        }
+        self.put_pieces(&torrent, heard.supports_fast(), &mut words);
+        if extends && !first {
+            self.put_extended(habits, stage.population.config.port, &mut words);
+        }
+        Message::Port(stage.population.config.port).encode(&mut words);
+        self.say(stage, words);
+    }
+
+    fn fast(&self) -> bool {
+        matches!(self.peer.kind, Kind::Libtorrent | Kind::Transmission | Kind::Utorrent)
+    }
+
+    fn peer_id(&self, habits: &Habits) -> PeerId {
+        let mut id = [0; 20];
+        for (byte, at) in id.iter_mut().zip(0..) {
+            *byte = b'0' + self.dice.below(at, 2, 10) as u8;
+        }
+        id[..8].copy_from_slice(habits.peer_id);
+        PeerId::new(id)
+    }
+
+    /// What the peer has of the content, in the form that its kind uses.
+    fn put_pieces(&self, torrent: &Torrent, fast: bool, out: &mut Vec<u8>) {
+        let pieces = torrent.total_bytes.div_ceil(torrent.piece_length) as usize;
+        match (self.peer.seed, fast && self.fast()) {
+            (true, true) => Message::HaveAll.encode(out),
+            (false, true) => Message::HaveNone.encode(out),
+            (true, false) => {
+                let mut bits = vec![0xff; pieces.div_ceil(8)];
+                if let Some(last) = bits.last_mut() {
+                    *last <<= (8 - pieces % 8) % 8;
+                }
+                Message::Bitfield(&bits).encode(out);
+            }
+            // Who has nothing may leave the bitfield out (BEP 3).
+            (false, false) => {}
+        }
+    }
+
+    fn put_extended(&self, habits: &Habits, port: u16, out: &mut Vec<u8>) {
+        let conduct = self.peer.conduct;
+        let size = match conduct {
+            Conduct::NoUtMetadata | Conduct::NoMetadata => None,
+            Conduct::Absurd => Some(ABSURD[self.dice.below(0, 3, ABSURD.len() as u64) as usize]),
+            _ => i64::try_from(self.info.len()).ok(),
+        };
+        let ours = ExtendedHandshake {
+            ut_metadata: (conduct != Conduct::NoUtMetadata).then_some(habits.ut_metadata),
+            ut_pex: Some(habits.ut_metadata + 1),
+            metadata_size: size,
+            version: Some(habits.name).filter(|name| !name.is_empty()),
+            port: Some(port),
+            request_queue: Some(250),
+            your_ip: Some(self.caller),
+            ..ExtendedHandshake::default()
+        };
+        message::extended_frame(out, extended::HANDSHAKE, |out| ours.encode(out));
+    }
+
+    fn hear(&mut self, stage: &mut Stage<'_>, frame: &[u8]) {
+        let Ok(Message::Extended { id, payload }) = Message::decode(frame) else {
+            return;
+        };
+        let ours = stage.population.config.profile.habits(self.peer.kind).ut_metadata;
+        if id == extended::HANDSHAKE {
+            let theirs = ExtendedHandshake::decode(payload)
+                .ok()
+                .and_then(|theirs| theirs.ut_metadata);
+            self.theirs = theirs.filter(|id| *id != 0);
+        } else if id == ours
+            && let Ok(UtMetadata::Request { piece }) = UtMetadata::decode(payload)
+            && let Some(theirs) = self.theirs
+        {
+            self.serve(stage, theirs, piece);
+        }
+    }
+
+    fn serve(&mut self, stage: &mut Stage<'_>, theirs: u8, piece: u32) {
+        let start = piece as usize * BLOCK;
+        let serves = match self.peer.conduct {
+            Conduct::Delivers | Conduct::Fakes => true,
+            Conduct::Quits => {
+                if piece > 0 || self.info.len() <= BLOCK {
+                    return self.close(stage);
+                }
+                true
+            }
+            _ => false,
+        };
+        let block = self.info.get(start..).filter(|rest| serves && !rest.is_empty());
+        let block = block.map(|rest| &rest[..rest.len().min(BLOCK)]);
+        let answer = block.map_or(UtMetadata::Reject { piece }, |bytes| UtMetadata::Data {
+            piece,
+            total_size: i64::try_from(self.info.len()).unwrap_or(i64::MAX),
+            bytes,
+        });
+        let mut words = Vec::new();
+        message::extended_frame(&mut words, theirs, |out| answer.encode(out));
+        self.say(stage, words);
+    }
+
+    /// The next moment to say something: a round trip and a step of work from now, and after all that was said before.
+    fn next_word(&mut self, stage: &Stage<'_>) -> Time {
+        let peers = &stage.population.config.profile.peers;
+        self.words += 1;
+        let step = self.dice.lognormal(self.words, 4, peers.step_ms, peers.step_sigma);
+        let at = stage.now + self.rtt + Duration::try_from_secs_f64(step / 1000.0).unwrap_or_default();
+        self.said_at = self.said_at.max(at);
+        self.said_at
+    }
+
+    fn say(&mut self, stage: &mut Stage<'_>, bytes: Vec<u8>) {
+        if !stage.queue.has_room() {
+            return self.close(stage);
+        }
+        let at = self.next_word(stage);
+        stage.queue.push(
+            at,
+            What::Write {
+                conn: stage.conn,
+                bytes,
+            },
+        );
+    }
+
+    fn close(&mut self, stage: &mut Stage<'_>) {
+        self.closing = true;
+        let at = self.next_word(stage);
+        stage.queue.push(at, What::Close { conn: stage.conn });
+    }
+}
