@@ -43,7 +43,7 @@ pub enum Event {
         reached: Stage,
         /// From dialling to the end.
         took: Duration,
-        /// `Ok` if pieces of this peer are in the verified bytes.
+        /// `Ok` if the peer had a share in the bytes when they were verified; one that had left by then has failed.
         result: Result<(), Failure>,
     },
 }

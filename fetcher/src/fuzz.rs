@@ -33,7 +33,7 @@ fn config() -> Config {
         client: String::new(),
         ut_metadata_id: 1,
         slots: 2,
-        max_connections: 4,
+        max_connections: 3,
         exclusion: Exclusion::Host,
         dialling: Dialling {
             start: 2,
@@ -228,7 +228,9 @@ impl Run {
 fn offer(size: i64, steps: &mut Steps<'_>, out: &mut Vec<u8>) {
     let odd = steps.next() < 32;
     let metadata_size = if odd {
-        steps.one_of(&[0, 39_000, 40_000, 40_001, i64::MAX])
+        steps
+            .one_of(&[None, Some(0), Some(39_000), Some(40_000), Some(40_001), Some(i64::MAX)])
+            .flatten()
     } else {
         Some(size)
     };

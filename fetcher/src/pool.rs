@@ -1,10 +1,12 @@
 //! Which peer to ask, for many infohashes at once.
 //!
-//! A *hunt* is one infohash in work, a *talk* one connection. What happens on a connection is in `talk`, who is dialled
-//! when and how a hunt ends in `pursuit`; this file joins them and dispatches. Whatever changes what a hunt could do puts
+//! A *hunt* is one infohash in work, a *talk* one connection. Who is dialled when and how a hunt ends is in `pursuit`, what
+//! happens on a connection in `talk`, what becomes of what it brings in `gather`; this file joins them and dispatches. Whatever changes what a hunt could do puts
 //! it in the queue `awake`; the queue is worked off before control returns to the world, so nothing waits for a timer
 //! that could go on now, and no timer fires for what cannot.
 
+mod books;
+mod gather;
 mod hosts;
 mod hunt;
 mod memory;

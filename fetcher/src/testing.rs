@@ -223,6 +223,7 @@ impl World {
             }
             payload.clear();
         }
+        self.pool.check_books();
         assert!(self.lines.len() <= self.max_connections);
         let hosts: BTreeSet<_> = self.lines.values().map(|line| line.addr).collect();
         assert_eq!(hosts.len(), self.lines.len(), "two connections with one peer");

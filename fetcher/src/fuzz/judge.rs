@@ -121,6 +121,7 @@ impl Judge {
         assert!(pool.assembly_bytes() <= self.assembly_bytes, "too many bytes");
         assert!(pool.deadline().is_none_or(|deadline| deadline > now), "spins");
         assert_eq!(pool.is_idle(), self.in_work.is_empty());
+        pool.check_books();
         let stages = pool.stats().funnel;
         // A peer that is dialled twice is known once.
         let counts: Vec<_> = stages.iter().skip(1).map(|(_, count)| count).collect();

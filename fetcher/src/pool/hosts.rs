@@ -9,7 +9,7 @@ use world::{KeyedMap, Seed};
 use crate::config::Exclusion;
 
 /// What at most one connection is held with.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct Host(SocketAddr);
 
 impl Host {
@@ -78,6 +78,12 @@ impl Hosts {
         if let Some(entry) = self.table.get_mut(&host) {
             entry.waiting.retain(|waiting| *waiting != info_hash);
         }
+    }
+
+    /// Who waits for whom.
+    pub(super) fn waits(&self) -> impl Iterator<Item = (Host, InfoHash)> {
+        let entries = self.table.iter();
+        entries.flat_map(|(&host, entry)| entry.waiting.iter().map(move |&info_hash| (host, info_hash)))
     }
 
     /// Who has waited longest for `host`, if it is free. The entry goes when nobody is left.

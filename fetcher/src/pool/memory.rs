@@ -178,7 +178,12 @@ mod tests {
         memory.failed(Time::from_secs(2 * HOUR), peer(1), Lesson::Silent);
         assert_eq!(avoided_for(&memory, 2 * HOUR, peer(1)), 2_400);
         memory.succeeded(Time::from_secs(3 * HOUR), peer(1));
-        assert_eq!(memory.standing(Time::from_secs(3 * HOUR), peer(1)), Standing::Proven(1));
+        let standing = memory.standing(Time::from_secs(3 * HOUR), peer(1));
+        assert_eq!(standing, Standing::Proven(1));
+        // The first is forgiven then, the second counts as a first.
+        memory.failed(Time::from_secs(3 * HOUR), peer(1), Lesson::Silent);
+        memory.failed(Time::from_secs(3 * HOUR), peer(1), Lesson::Silent);
+        assert_eq!(avoided_for(&memory, 3 * HOUR, peer(1)), 600);
     }
 
     #[test]

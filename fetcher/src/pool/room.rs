@@ -52,6 +52,11 @@ impl Room {
         self.waiting.retain(|&(waiting, _)| waiting != conn);
     }
 
+    /// Whether `conn` waits.
+    pub(super) fn awaits(&self, conn: ConnId) -> bool {
+        self.waiting.iter().any(|&(waiting, _)| waiting == conn)
+    }
+
     /// Bytes reserved.
     pub(super) fn used(&self) -> u64 {
         self.used

@@ -64,7 +64,8 @@ fn two_are_dialled_at_once_and_one_more_each_stagger() {
 #[test]
 fn nobody_else_is_dialled_while_a_peer_delivers() {
     let mut world = World::new(config());
-    let (raw, info_hash) = info(1, 1 << 20);
+    // 256 pieces, four each round trip: 2.6 s, longer than one piece may take and than a stagger.
+    let (raw, info_hash) = info(1, 4 << 20);
     for peer in hosts(5) {
         world.peer(peer, Manner::Talks(Talker::honest(info_hash, &raw)));
     }
@@ -72,6 +73,24 @@ fn nobody_else_is_dialled_while_a_peer_delivers() {
     world.run();
     assert!(world.metadata(info_hash).is_some());
     assert_eq!(world.dials.len(), 2);
+}
+
+#[test]
+fn a_peer_that_drips_holds_others_back_only_so_long() {
+    let mut config = config();
+    config.deadlines.piece = Duration::from_secs(20);
+    let hold_back = config.dialling.hold_back;
+    let mut world = World::new(config);
+    let (_, info_hash) = info(1, LEN);
+    world.peer(host(1), serving(1, Serves::Some(0)));
+    world.peer(host(2), serving(1, Serves::Nothing));
+    world.peer(host(3), honest(1));
+    world.fetch(info_hash, &hosts(3));
+    world.run();
+    // Asked after 80 ms, when its handshake has come.
+    let asked = world.dials[1].0 + Duration::from_millis(80);
+    assert_eq!(world.dials[2], (asked + hold_back, host(3)));
+    assert!(world.metadata(info_hash).is_some());
 }
 
 #[test]
@@ -206,6 +225,18 @@ fn a_hunt_that_nobody_feeds_ends_at_its_deadline() {
 }
 
 #[test]
+fn the_deadline_of_a_hunt_comes_before_its_next_dial() {
+    let mut config = config();
+    config.deadlines.total = Duration::from_millis(500);
+    let mut world = World::new(config);
+    let (_, info_hash) = info(1, LEN);
+    world.fetch(info_hash, &hosts(3));
+    world.run();
+    assert_eq!(world.now, Time::from_micros(1_500_000));
+    assert_eq!(world.gave_up(info_hash), Some((Ending::Deadline, 2)));
+}
+
+#[test]
 fn a_peer_that_is_slow_but_steady_is_cut_at_the_deadline() {
     let mut config = config();
     config.deadlines.total = Duration::from_millis(200);
@@ -281,6 +312,21 @@ fn connections_are_bounded_and_who_waits_goes_on() {
 }
 
 #[test]
+fn a_hunt_that_ends_while_it_waits_for_a_connection_waits_no_longer() {
+    let mut config = config();
+    config.max_connections = 1;
+    let mut world = World::new(config);
+    for seed in 1..=3 {
+        world.peer(host(seed), honest(seed));
+        world.fetch(info(seed, LEN).1, &[host(seed)]);
+    }
+    world.pool.cancel(world.now, info(2, LEN).1);
+    world.input(Input::Tick);
+    world.run();
+    assert!(world.metadata(info(3, LEN).1).is_some());
+}
+
+#[test]
 fn slots_are_bounded() {
     let mut config = config();
     config.slots = 1;
@@ -352,6 +398,63 @@ fn assemblies_are_bounded_and_who_waits_goes_on() {
         assert!(world.pool.assembly_bytes() <= 150_000);
     }
     assert!((1..=3).all(|seed| world.metadata(info(seed, LEN).1).is_some()));
+}
+
+#[test]
+fn two_peers_that_wait_for_room_share_it() {
+    let mut config = config();
+    config.limits.assembly_bytes = 199_999;
+    config.deadlines.extended = Duration::from_secs(5);
+    let mut world = World::new(config);
+    world.peer(host(1), serving(1, Serves::Nothing));
+    world.fetch(info(1, LEN).1, &[host(1)]);
+    world.run_until(world.now + Duration::from_millis(500));
+    let (raw, info_hash) = info(2, 100_000);
+    for peer in [host(2), host(3)] {
+        world.peer(peer, Manner::Talks(Talker::honest(info_hash, &raw)));
+    }
+    world.fetch(info_hash, &[host(2), host(3)]);
+    world.run_until(world.now + Duration::from_millis(600));
+    assert_eq!(world.pool.assembly_bytes(), 100_000);
+    assert_eq!(world.pool.stats().funnel[Stage::Requested], 3);
+    world.run();
+    assert!(world.metadata(info_hash).is_some());
+}
+
+#[test]
+fn who_delivers_alone_shares_no_room() {
+    let mut config = config();
+    config.limits.assembly_bytes = 150_000;
+    config.dialling.start = 3;
+    let mut world = World::new(config);
+    let (raw, info_hash) = info(1, LEN);
+    world.peer(host(1), serving(1, Serves::Garbage));
+    world.peer(host(2), honest(1));
+    world.peer(host(3), honest(1));
+    world.fetch(info_hash, &hosts(3));
+    world.run();
+    assert_eq!(world.metadata(info_hash).unwrap().1, raw);
+    assert_eq!(world.pool.stats().mixed_mismatches, 1);
+    assert_eq!(world.attempt(host(1)).unwrap().0, Err(Failure::HashMismatch));
+}
+
+#[test]
+fn sizes_that_differ_are_not_pooled_and_do_not_pile_up() {
+    let mut config = config();
+    config.dialling.attempts_per_infohash = 0;
+    let mut world = World::new(config);
+    let (raw, info_hash) = info(1, LEN);
+    for number in 1..=10 {
+        let mut talker = Talker::serving(info_hash, &raw, Serves::Some(1));
+        talker.size = Some(i64::try_from(LEN).unwrap() + i64::from(number));
+        world.peer(host(number), Manner::Talks(talker));
+    }
+    world.peer(host(11), honest(1));
+    world.fetch(info_hash, &hosts(11));
+    // The world checks after every step that a hunt has no more assemblies than peers at once.
+    world.run();
+    assert_eq!(world.metadata(info_hash).unwrap().1, raw);
+    assert_eq!(world.pool.stats().failures[Failure::ClosedInPieces], 10);
 }
 
 #[test]

@@ -48,6 +48,11 @@ impl Timers {
         self.queue.first().map(|&(at, _)| at)
     }
 
+    /// How many want to be woken.
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Takes one whose time has come.
     pub(super) fn pop_due(&mut self, now: Time) -> Option<Alarm> {
         let &(at, alarm) = self.queue.first()?;
