@@ -23,7 +23,11 @@ fn client(server: SocketAddr) -> UdpSocket {
 
 #[test]
 fn datagrams_of_both_families_are_answered_from_where_they_were_sent_to() {
-    let udp = vec!["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()];
+    let mut udp = vec!["127.0.0.1:0".parse().unwrap()];
+    // Some containers have no IPv6 at all.
+    if UdpSocket::bind("[::1]:0").is_ok() {
+        udp.push("[::1]:0".parse().unwrap());
+    }
     let stage = Stage::open(&Setup { udp, ..setup() }).unwrap();
     let addrs = stage.udp_addrs();
     let clients = thread::spawn({
@@ -46,7 +50,7 @@ fn datagrams_of_both_families_are_answered_from_where_they_were_sent_to() {
             if let Input::Datagram { from, to, bytes } = input {
                 told.push(to);
                 acts.send(from, bytes);
-                if told.len() == 2 {
+                if told.len() == addrs.len() {
                     acts.done();
                 }
             }
@@ -55,7 +59,11 @@ fn datagrams_of_both_families_are_answered_from_where_they_were_sent_to() {
     clients.join().unwrap();
     assert_eq!(told, addrs);
     assert_eq!(ended.why, Why::Sink);
-    assert_eq!((ended.counters.datagrams_in, ended.counters.datagrams_out), (2, 2));
+    let count = u64::try_from(addrs.len()).unwrap();
+    assert_eq!(
+        (ended.counters.datagrams_in, ended.counters.datagrams_out),
+        (count, count)
+    );
 }
 
 #[test]
