@@ -3,10 +3,8 @@
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt};
-use sha1::{Digest, Sha1};
-use sha2::Sha256;
-use wire::InfoHash;
 use wire::bencode::Encoder;
+use wire::{InfoHash, metainfo};
 use world::Seed;
 
 use crate::name::{self, Name};
@@ -150,12 +148,9 @@ impl Torrent {
 
     /// What the DHT calls an info dictionary of this format.
     pub(crate) fn infohash(&self, info: &[u8]) -> InfoHash {
-        if self.format == Format::V2 {
-            let mut bytes = [0; 20];
-            bytes.copy_from_slice(&Sha256::digest(info)[..20]);
-            InfoHash::new(bytes)
-        } else {
-            InfoHash::new(Sha1::digest(info).into())
+        match self.format {
+            Format::V2 => metainfo::info_hash_v2(info).truncated(),
+            Format::V1 | Format::Hybrid => metainfo::info_hash_v1(info),
         }
     }
 
@@ -225,6 +220,8 @@ fn file_tree(encoder: &mut Encoder<'_>, files: &[(Vec<u8>, u64)], rng: &mut ChaC
 
 #[cfg(test)]
 mod tests {
+    use wire::metainfo::Info;
+
     use super::*;
     use crate::profile::Profile;
 
@@ -244,6 +241,21 @@ mod tests {
         for (one, two) in torrents(20).zip(torrents(20)) {
             assert_eq!(info(&one), info(&two));
             assert_eq!(one.infohash(&info(&one)), two.infohash(&info(&two)));
+        }
+    }
+
+    #[test]
+    fn info_dictionaries_say_what_the_truth_says() {
+        for torrent in torrents(600) {
+            let info = info(&torrent);
+            let read = Info::parse(&info).unwrap();
+            assert!(metainfo::matches(&info, &torrent.infohash(&info)));
+            assert_eq!(read.name_lossy(), torrent.name.text());
+            assert_eq!(read.file_count(), torrent.files);
+            assert_eq!(read.total_bytes(), torrent.total_bytes);
+            assert_eq!(read.piece_length, torrent.piece_length);
+            assert_eq!(read.version.has_v1(), torrent.format != Format::V2);
+            assert_eq!(read.version.has_v2(), torrent.format != Format::V1);
         }
     }
 

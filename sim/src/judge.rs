@@ -235,3 +235,109 @@ impl fmt::Display for Report {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use wire::NodeId;
+    use wire::krpc::{Body, Message, Method, Query, Want};
+    use world::{Input, Machine, Seed, Time};
+
+    use super::*;
+    use crate::population::{Config, Truth};
+    use crate::profile::Profile;
+
+    /// A lab of which every node has been asked for a sample once.
+    fn sampled() -> Lab {
+        let config = Config {
+            nodes: 30,
+            torrents: 40,
+            port: 6881,
+            profile: Profile::ideal(),
+        };
+        let mut lab = Lab::new(config, Seed::from_number(1));
+        let query = Query {
+            id: NodeId::new([1; 20]),
+            method: Method::SampleInfohashes {
+                target: NodeId::new([2; 20]),
+            },
+            want: Want::default(),
+        };
+        let mut bytes = Vec::new();
+        Message::new(b"q", Body::Query(query)).encode(&mut bytes);
+        let from = SocketAddr::from(([127, 0, 0, 1], 5000));
+        for node in 0..30 {
+            let to = SocketAddr::from((lab.population().addresses.of(node), 6881));
+            lab.handle(
+                Time::ZERO,
+                Input::Datagram {
+                    from,
+                    to,
+                    bytes: &bytes,
+                },
+            );
+        }
+        lab
+    }
+
+    fn found(
+        Truth {
+            infohash,
+            name,
+            file_count,
+            total_bytes,
+            piece_length,
+            fetchable,
+            ..
+        }: Truth,
+    ) -> Found {
+        let name = name.to_uppercase();
+        Found {
+            infohash,
+            name,
+            file_count,
+            total_bytes,
+            piece_length,
+            metadata_ok: fetchable,
+        }
+    }
+
+    fn upper(name: &str) -> Cow<'_, str> {
+        Cow::Owned(name.to_uppercase())
+    }
+
+    #[test]
+    fn the_truth_is_judged_right() {
+        let lab = sampled();
+        let report = judge(&lab, lab.population().truth().map(found), upper);
+        assert!(report.shown > 35);
+        assert_eq!((report.found, report.fetched, report.wrong), (40, 40, 0));
+        assert_eq!(
+            (report.nodes, report.answering, report.sampling, report.nodes_asked),
+            (30, 30, 30, 30)
+        );
+        assert!((report.coverage() - 1.0).abs() < 1e-9 && (report.fetch_rate() - 1.0).abs() < 1e-9);
+        assert!((report.samples_per_sampler() - 1.0).abs() < 1e-9);
+        assert!((report.busiest.unwrap().burst_at_one_per_second - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_is_missing_wrong_or_invented_is_told_apart() {
+        let lab = sampled();
+        let mut rows: Vec<Found> = lab.shown().map(found).collect();
+        let shown = rows.len();
+        rows.truncate(10);
+        rows[0].total_bytes += 1;
+        rows[1].metadata_ok = false;
+        rows[2].infohash = InfoHash::new([7; 20]);
+        // The same infohash again, as with a second peer.
+        rows.push(rows[9].clone());
+        let report = judge(&lab, rows, upper);
+        assert_eq!(
+            (report.shown, report.found, report.found_shown, report.found_unknown),
+            (shown, 10, 9, 1)
+        );
+        assert_eq!((report.fetched, report.fetched_shown, report.wrong), (8, 8, 1));
+    }
+}

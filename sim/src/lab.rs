@@ -48,7 +48,8 @@ pub struct Lab {
     net: Net,
     pairs: KeyedMap<(Ipv4Addr, Ipv4Addr), Pair>,
     memories: Vec<Memory>,
-    sessions: KeyedMap<ConnId, Session>,
+    /// Open connections; `None` for one that is about to be turned away.
+    sessions: KeyedMap<ConnId, Option<Session>>,
     calls: u64,
     guests: Guests,
     callers: Callers,
@@ -426,6 +427,7 @@ impl Lab {
             .callee(to)
             .filter(|_| self.sessions.len() < Self::SESSIONS_MAX);
         let (Some((key, peer)), IpAddr::V4(client), IpAddr::V4(ip)) = (callee, from.ip(), to.ip()) else {
+            self.sessions.insert(conn, None);
             self.queue.push(now, What::Close { conn });
             return;
         };
@@ -438,11 +440,11 @@ impl Lab {
             conn,
         };
         let session = Session::accept(&mut stage, key, peer, from.ip(), rtt, self.calls);
-        self.sessions.insert(conn, session);
+        self.sessions.insert(conn, Some(session));
     }
 
     fn received(&mut self, now: Time, conn: ConnId, bytes: &[u8]) {
-        let Some(session) = self.sessions.get_mut(&conn) else {
+        let Some(Some(session)) = self.sessions.get_mut(&conn) else {
             return;
         };
         let mut stage = Stage {
@@ -499,10 +501,8 @@ impl Machine for Lab {
                     self.queue.recycle(bytes);
                     Effect::Write { conn, len }
                 }
-                What::Close { conn } => {
-                    self.sessions.remove(&conn);
-                    Effect::Close { conn }
-                }
+                What::Close { conn } if self.sessions.remove(&conn).is_none() => continue,
+                What::Close { conn } => Effect::Close { conn },
             };
             return Some(Output::Effect(effect));
         }

@@ -7,6 +7,7 @@ pub mod client;
 mod content;
 mod counts;
 mod dice;
+pub mod fuzz;
 mod guests;
 mod judge;
 mod keys;

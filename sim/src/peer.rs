@@ -297,3 +297,6 @@ impl Session {
         stage.queue.push(at, What::Close { conn: stage.conn });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -240,3 +240,6 @@ impl World {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,13 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sha1::{Digest, Sha1};
-use sha2::Sha256;
 use wire::extended::ExtendedHandshake;
 use wire::handshake::{self, Handshake};
 use wire::message::{self, Frames, Message};
 use wire::ut_metadata::{BLOCK, UtMetadata};
-use wire::{InfoHash, PeerId};
+use wire::{InfoHash, PeerId, metainfo};
 use world::{ConnId, Effect, Input, Machine, Output, Time};
 
 /// As the model's check has it.
@@ -152,9 +150,7 @@ impl Dialler {
         let info: Vec<u8> = attempt.pieces.values().flatten().copied().collect();
         self.attempts.insert(conn, attempt);
         if whole {
-            let verified = Sha1::digest(&info)[..] == job.infohash.as_bytes()[..]
-                || Sha256::digest(&info)[..20] == job.infohash.as_bytes()[..];
-            job.success = verified.then_some(job.tried);
+            job.success = metainfo::matches(&info, &job.infohash).then_some(job.tried);
             self.out.push_back((Effect::Close { conn }, Vec::new()));
             self.end(now, conn);
         }
