@@ -47,7 +47,8 @@ pub struct Lab {
     pub(crate) population: Population,
     net: Net,
     pairs: KeyedMap<(Ipv4Addr, Ipv4Addr), Pair>,
-    memories: Vec<Memory>,
+    /// Of nodes that have been asked anything.
+    memories: KeyedMap<Host, Memory>,
     /// Open connections; `None` for one that is about to be turned away.
     sessions: KeyedMap<ConnId, Option<Session>>,
     calls: u64,
@@ -93,7 +94,7 @@ impl Lab {
             callers: Callers::new(profile.nodes.inbound_per_second, seed),
             pairs: KeyedMap::with_hasher(seed.derive("pairs").hasher()),
             sessions: KeyedMap::with_hasher(seed.derive("connections").hasher()),
-            memories: vec![Memory::default(); population.nodes.len()],
+            memories: KeyedMap::with_hasher(seed.derive("memories").hasher()),
             calls: 0,
             guests: Guests::default(),
             queue: Queue::default(),
@@ -274,7 +275,7 @@ impl Lab {
             guests: &mut self.guests,
             node,
             traits,
-            frozen: &mut self.memories[node as usize].frozen,
+            frozen: &mut self.memories.entry(node).or_default().frozen,
             from: asking.from,
             now: asking.now,
             dice: packet.dice(),
@@ -332,7 +333,7 @@ impl Lab {
             self.counts.bans += 1;
         }
         let per_host = habits.per_host.is_none_or(|limit| pair.tokens.take(&limit, now, 1.0));
-        let memory = &mut self.memories[node as usize];
+        let memory = self.memories.entry(node).or_default();
         let total = habits.queries.is_none_or(|limit| memory.queries.take(&limit, now, 1.0));
         let answers = verdict == Verdict::Heard && per_host && total;
         if !answers {
@@ -343,7 +344,7 @@ impl Lab {
 
     fn has_upload(&mut self, asking: &Asking<'_>, node: Host, traits: Traits, len: usize) -> bool {
         let Habits { upload, .. } = self.population.config.profile.habits(traits.kind);
-        let memory = &mut self.memories[node as usize];
+        let memory = self.memories.entry(node).or_default();
         upload.is_none_or(|limit| memory.upload.take(&limit, asking.now, len as f64))
     }
 

@@ -96,7 +96,9 @@ impl Nodes {
         let contacts = profile.nodes.contacts;
         let answering = traits.iter().filter(|traits| traits.believable()).count();
         let unreachable = traits.iter().filter(|traits| !traits.reach.answers()).count();
-        let per_answering = |share: f64| (answering as f64 * share / contacts.answering).round();
+        // The share that answers was measured over paths that lose packets, in both directions.
+        let arrives = (1.0 - profile.net.loss.map_or(0.0, |loss| loss.mean())).powi(2);
+        let per_answering = |share: f64| (answering as f64 * arrives * share / contacts.answering).round();
         // Answering nodes all circulate; of those behind NATs so many that the mix comes out.
         let natted = per_answering(contacts.natted) / unreachable.max(1) as f64;
         let rumour = Dice::new(seed, "rumours");

@@ -75,6 +75,13 @@ pub struct Loss {
     pub in_bad: f64,
 }
 
+impl Loss {
+    /// Share of packets that get lost in the long run.
+    pub fn mean(&self) -> f64 {
+        (self.good_s * self.in_good + self.bad_s * self.in_bad) / (self.good_s + self.bad_s)
+    }
+}
+
 /// Time to answer.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Think {
