@@ -2,6 +2,9 @@
 
 use std::io::Cursor;
 
+use wire::InfoHash;
+
+use crate::journal::{Done, Record};
 use crate::{Sealed, batch, clean, journal, metadata, peers, survey};
 
 /// Every reader comes to the end of any bytes, and every row that it gives reads the same again once written.
@@ -79,6 +82,80 @@ pub fn recovery(table: &[u8], journal: &[u8]) {
     assert_eq!(length(&journal), journal::HEADER_LEN + done * journal::RECORD_LEN);
 }
 
+/// As [`recovery`], for files that look as if runs had written them until something happened. The bytes are a list of
+/// what happened: blocks put, records of another table, foreign bytes at either end, bytes changed, ends lost.
+///
+/// # Panics
+///
+/// If the property does not hold.
+pub fn damaged(bytes: &[u8]) {
+    let mut table = format!("{}\n", metadata::HEADER).into_bytes();
+    let mut journal = journal::header().to_vec();
+    let mut steps = bytes;
+    while let Some((&[step, number, len], rest)) = steps.split_first_chunk() {
+        let (piece, rest) = rest.split_at(usize::from(len).min(rest.len()));
+        steps = rest;
+        let info_hash = InfoHash::new([number; 20]);
+        match step % 8 {
+            0 | 1 => {
+                let (mut block, name) = (Vec::new(), String::from_utf8_lossy(piece));
+                let torrent = (step & 8 == 0).then_some(metadata::Torrent {
+                    name: &name,
+                    file_count: 1,
+                    total_bytes: 2,
+                    piece_length: 3,
+                });
+                let (info_hash, peers) = (info_hash, &[]);
+                metadata::put_block(
+                    &metadata::Entry {
+                        info_hash,
+                        torrent,
+                        peers,
+                    },
+                    &mut block,
+                );
+                put(info_hash, &block, &mut table, &mut journal);
+            }
+            2 => put(info_hash, &[piece, b"\n"].concat(), &mut table, &mut journal),
+            3 => table.extend_from_slice(piece),
+            4 => journal.extend_from_slice(piece),
+            5 => {
+                let record = record(info_hash, number.into(), &[piece, b"\n"].concat());
+                journal.extend_from_slice(&record.encode());
+            }
+            6 => {
+                let file = if step & 8 == 0 { &mut table } else { &mut journal };
+                if let Some(byte) = file.iter_mut().nth_back(number.into()) {
+                    *byte ^= len;
+                }
+            }
+            _ => {
+                let file = if step & 8 == 0 { &mut table } else { &mut journal };
+                file.truncate(file.len().saturating_sub(number.into()));
+            }
+        }
+    }
+    recovery(&table, &journal);
+}
+
+/// Writes `block` as a run does.
+fn put(info_hash: InfoHash, block: &[u8], table: &mut Vec<u8>, journal: &mut Vec<u8>) {
+    table.extend_from_slice(block);
+    let end = u64::try_from(table.len()).unwrap_or(u64::MAX);
+    journal.extend_from_slice(&record(info_hash, end, block).encode());
+}
+
+/// The record of `block`, which ends at `end`.
+fn record(info_hash: InfoHash, end: u64, block: &[u8]) -> Record {
+    let done = Done {
+        info_hash,
+        metadata_ok: false,
+    };
+    let len = u32::try_from(block.len()).unwrap_or(u32::MAX);
+    let sum = journal::sum(block);
+    Record { done, end, len, sum }
+}
+
 fn length(file: &Cursor<Vec<u8>>) -> u64 {
     u64::try_from(file.get_ref().len()).unwrap_or(u64::MAX)
 }
@@ -121,6 +198,11 @@ mod tests {
             let mut journal = journal::header().to_vec();
             journal.extend_from_slice(&junk);
             recovery(&table, &journal);
+        }
+
+        #[test]
+        fn damage_is_survived(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+            damaged(&bytes);
         }
     }
 }
