@@ -34,7 +34,8 @@ impl Addresses {
     /// The address of a host below [`Self::CAPACITY`].
     pub(crate) fn of(self, host: Host) -> Ipv4Addr {
         let mut number = self.shuffle(host % Self::CAPACITY);
-        // Cycle walking: the shuffle is one-to-one on 24 bits, so walking on until it falls inside is one-to-one inside.
+        // Cycle walking: the shuffle is one-to-one on 24 bits, so walking on until it falls inside is one-to-one
+        // inside.
         while number >= Self::CAPACITY {
             number = self.shuffle(number);
         }

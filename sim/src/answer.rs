@@ -261,7 +261,8 @@ impl Asked<'_> {
         }
     }
 
-    /// A sample of the node's keys (BEP 51): frozen for the interval, as libtorrent and mldht keep it, unless all keys fit.
+    /// A sample of the node's keys (BEP 51): frozen for the interval, as libtorrent and mldht keep it, unless all
+    /// keys fit.
     fn sample(&mut self, draft: &mut Draft) {
         let interval = self.habits().interval;
         let held = self.population.keys.held_by(self.node);

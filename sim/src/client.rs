@@ -113,7 +113,8 @@ pub struct Habits {
     pub queries: Option<Limit>,
     /// Bytes of replies that it sends in all; queries beyond are dropped.
     pub upload: Option<Limit>,
-    /// The number it gives ut_metadata in its extended handshake (BEP 10): readers who answer with their own number fail.
+    /// The number it gives ut_metadata in its extended handshake (BEP 10): readers who answer with their own number
+    /// fail.
     pub ut_metadata: u8,
     /// The first bytes of its peer ids (BEP 20).
     pub peer_id: &'static [u8; 8],

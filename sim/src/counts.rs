@@ -42,6 +42,8 @@ impl Queries {
 pub struct Counts {
     /// Queries that were sent to any address of the lab.
     pub queries: Queries,
+    /// get_peers queries for an infohash of the population that has a listed peer.
+    pub get_peers_of_listed: u64,
     /// Datagrams that are no KRPC, or not IPv4.
     pub unreadable: u64,
     /// Packets lost on the way, either direction.
@@ -62,11 +64,14 @@ pub struct Counts {
     pub samples_to_samplers: u64,
     /// Samples that were delivered.
     pub samples_answered: u64,
+    /// Of those, samples outside of an interval: each began one.
+    pub intervals: u64,
     /// Pairs of client and node between which a sample was delivered.
     pub samplers: u64,
     /// Infohashes in the delivered samples, repetitions included.
     pub infohashes_in_samples: u64,
-    /// sample_infohashes queries that reached a node before the interval of its last delivered sample was over.
+    /// sample_infohashes queries that reached a node before the interval of its last delivered sample was over. A
+    /// sample that took more than a second does not count: the client may have given up before.
     pub samples_inside_interval: u64,
     /// sample_infohashes queries that reached a node that had already answered one without a sample.
     pub samples_to_known_refusers: u64,

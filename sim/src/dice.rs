@@ -1,8 +1,8 @@
 //! Chance by coordinates instead of by sequence.
 //!
 //! A lab of millions of peers cannot store what each of them is. It asks the dice: the same stream and the same
-//! coordinates give the same number for ever, in any order of asking. Nothing drawn here meets an adversary, so the mixing
-//! is fast instead of keyed; what strangers may choose keys for goes through `world::KeyedMap`.
+//! coordinates give the same number for ever, in any order of asking. Nothing drawn here meets an adversary, so the
+//! mixing is fast instead of keyed; what strangers may choose keys for goes through `world::KeyedMap`.
 
 use std::f64::consts::TAU;
 

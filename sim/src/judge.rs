@@ -86,6 +86,10 @@ fn share(part: usize, whole: usize) -> f64 {
     if whole == 0 { 1.0 } else { part as f64 / whole as f64 }
 }
 
+fn per(part: u64, whole: u64) -> f64 {
+    part as f64 / whole.max(1) as f64
+}
+
 impl Report {
     /// Share of the shown infohashes that were reported; 1 if none was shown.
     pub fn coverage(&self) -> f64 {
@@ -97,14 +101,25 @@ impl Report {
         share(self.fetched_shown, self.shown_fetchable)
     }
 
-    /// get_peers queries for each shown infohash with peers.
+    /// get_peers queries for infohashes with peers, for each such infohash that was shown.
     pub fn get_peers_per_infohash(&self) -> f64 {
-        self.counts.queries.get_peers as f64 / self.shown_with_peers.max(1) as f64
+        per(self.counts.get_peers_of_listed, self.shown_with_peers as u64)
+    }
+
+    /// All get_peers queries, for each shown infohash with peers: what the others cost is included.
+    pub fn get_peers_in_all_per_infohash(&self) -> f64 {
+        per(self.counts.queries.get_peers, self.shown_with_peers as u64)
+    }
+
+    /// sample_infohashes queries that reached sampling nodes, for each node and interval of which a sample was
+    /// delivered.
+    pub fn samples_per_interval(&self) -> f64 {
+        per(self.counts.samples_to_samplers, self.counts.intervals)
     }
 
     /// sample_infohashes queries that reached sampling nodes, for each of these nodes that gave a sample.
     pub fn samples_per_sampler(&self) -> f64 {
-        self.counts.samples_to_samplers as f64 / self.counts.samplers.max(1) as f64
+        per(self.counts.samples_to_samplers, self.counts.samplers)
     }
 }
 
@@ -208,7 +223,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "shown and fetchable: {} infohashes, of which {} were fetched ({:.2} %); rows that differ from the truth: {}",
+            "shown and fetchable: {} infohashes, of which {} were fetched ({:.2} %); rows unlike the truth: {}",
             self.shown_fetchable,
             self.fetched_shown,
             percent(self.fetch_rate()),
@@ -216,9 +231,10 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "cost: {:.2} get_peers per infohash with peers, {:.3} sampling queries per sampling node",
+            "cost: {:.2} get_peers per infohash with peers ({:.2} with all others), {:.3} samples asked per node and interval",
             self.get_peers_per_infohash(),
-            self.samples_per_sampler()
+            self.get_peers_in_all_per_infohash(),
+            self.samples_per_interval()
         )?;
         write!(
             f,
@@ -318,7 +334,9 @@ mod tests {
             (30, 30, 30, 30)
         );
         assert!((report.coverage() - 1.0).abs() < 1e-9 && (report.fetch_rate() - 1.0).abs() < 1e-9);
-        assert!((report.samples_per_sampler() - 1.0).abs() < 1e-9);
+        assert!(
+            (report.samples_per_sampler() - 1.0).abs() < 1e-9 && (report.samples_per_interval() - 1.0).abs() < 1e-9
+        );
         assert!((report.busiest.unwrap().burst_at_one_per_second - 1.0).abs() < 1e-9);
     }
 

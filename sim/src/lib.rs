@@ -1,4 +1,14 @@
 //! The pretend world: a population from a seed, a network between, virtual time, and a judge.
+//!
+//! A [`Profile`] says what kind of world; a [`Population`] is drawn from it and a seed: nodes, who knows whom, who
+//! holds which key, peers, torrents. Almost nothing of it is stored: what a stranger may ask is drawn again when it
+//! is asked. A [`Lab`] is the population at work, one `world::Machine` behind all its addresses, with delay, loss,
+//! NAT and limits inside; so the same lab runs on loopback sockets under `host::run` and in virtual time under
+//! [`run()`]. [`judge()`] holds what a client found against what was planted and shown.
+//!
+//! The figures are those of `network-model.md`. What it has and this room does not: churn and births (a lab runs for
+//! minutes, and a contact is dead from the start), several nodes on one address (a lab on sockets has one port), IPv6,
+//! and peers that speak uTP or obfuscation only (they are silent, or hang up).
 
 mod address;
 mod answer;

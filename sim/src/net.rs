@@ -75,7 +75,8 @@ impl Net {
 
     fn place(&self, host: Ipv4Addr, height_ms: f64, height_sigma: f64) -> Place {
         let number = u64::from(u32::from(host));
-        // Clients live in 127.0.0.0/16, which the lab leaves free: the one under test has a median line, whatever the seed.
+        // Clients live in 127.0.0.0/16, which the lab leaves free: the one under test has a median line, whatever the
+        // seed.
         let outside = host.octets()[1] == 0;
         Place {
             x: self.dice.unit(number, 1),

@@ -50,6 +50,11 @@ impl Traits {
         let garbled = matches!(self.lie, Some(Lie::IdChaser | Lie::Malformed | Lie::Reflector));
         self.reach.answers() && !garbled
     }
+
+    /// Whether that answer also fits the buffer of a reader.
+    pub(crate) fn readable(&self) -> bool {
+        self.believable() && self.lie != Some(Lie::Oversize)
+    }
 }
 
 /// A name that goes round in `nodes` lists: what is there may be another, or nobody.
@@ -80,7 +85,8 @@ pub(crate) struct Nodes {
 pub(crate) const K: usize = 8;
 
 impl Nodes {
-    /// Draws `count` living nodes, and the contacts that circulate besides. Ids are uniform: BEP 42 exempts local addresses.
+    /// Draws `count` living nodes, and the contacts that circulate besides. Ids are uniform: BEP 42 exempts local
+    /// addresses.
     pub(crate) fn new(profile: &Profile, count: usize, seed: Seed) -> Self {
         let mut rng = seed.derive("node ids").rng();
         let mut random_id = || {
@@ -163,7 +169,8 @@ impl Nodes {
         &self.rumours
     }
 
-    /// The contacts nearest to `target` among those that `node` knows, nearest first, at most [`K`] (BEP 5, Kademlia 2.3).
+    /// The contacts nearest to `target` among those that `node` knows, nearest first, at most [`K`] (BEP 5, Kademlia
+    /// 2.3).
     ///
     /// A node knows everybody in its own neighbourhood and a few random contacts in each wider half of the key space.
     /// Which few is a matter of dice, so that no routing table needs to be kept.
@@ -172,7 +179,8 @@ impl Nodes {
         let own = self.ids[node as usize];
         let shared = own.common_prefix(target);
         self.bucket(node, buckets, target, shared, out);
-        // Too few there: all deeper buckets lie at the same side of the target, so they compete; wider ones only fill up.
+        // Too few there: all deeper buckets lie at the same side of the target, so they compete; wider ones only fill
+        // up.
         let mut depth = shared + 1;
         while out.len() < K && depth < 160 && nearest::sharing(&self.rumours, &own, depth).len() > 1 {
             self.bucket(node, buckets, target, depth, out);

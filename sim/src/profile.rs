@@ -407,7 +407,8 @@ impl Profile {
 
     fn internet() -> Net {
         Net {
-            // Fitted to C1 (median 140 ms, sigma 0.824) by a Monte Carlo run over pairs: P20 80, P50 136, P80 260, P95 522.
+            // Fitted to C1 (median 140 ms, sigma 0.824) by a Monte Carlo run over pairs: P20 80, P50 136, P80 260,
+            // P95 522.
             rtt: Rtt::Map {
                 side_ms: 70.0,
                 height_ms: 36.0,

@@ -43,17 +43,29 @@ impl PartialOrd for Due {
     }
 }
 
-/// Everything on its way. Holds at most [`Queue::MAX`] packets: what comes on top is lost, as in a router.
+impl What {
+    const fn size(&self) -> usize {
+        match self {
+            Self::Datagram { bytes, .. } | Self::Write { bytes, .. } => bytes.len(),
+            Self::Close { .. } => 0,
+        }
+    }
+}
+
+/// Everything on its way. Holds at most [`Queue::MAX`] packets and [`Queue::BYTES_MAX`] bytes: what comes on top is
+/// lost, as in a router.
 #[derive(Default, Debug)]
 pub(crate) struct Queue {
     heap: BinaryHeap<Reverse<Due>>,
     number: u64,
+    bytes: usize,
     /// Emptied buffers for the next packets.
     spare: Vec<Vec<u8>>,
 }
 
 impl Queue {
     pub(crate) const MAX: usize = 1 << 17;
+    const BYTES_MAX: usize = 256 << 20;
     const SPARE_MAX: usize = 1 << 10;
 
     /// An empty buffer.
@@ -72,11 +84,12 @@ impl Queue {
 
     /// Whether another packet fits. The end of a connection always does: there are at most as many as connections.
     pub(crate) fn has_room(&self) -> bool {
-        self.heap.len() < Self::MAX
+        self.heap.len() < Self::MAX && self.bytes < Self::BYTES_MAX
     }
 
     pub(crate) fn push(&mut self, at: Time, what: What) {
         self.number += 1;
+        self.bytes += what.size();
         self.heap.push(Reverse(Due {
             at,
             number: self.number,
@@ -88,7 +101,9 @@ impl Queue {
         if self.next()? > now {
             return None;
         }
-        self.heap.pop().map(|Reverse(due)| due.what)
+        let Reverse(due) = self.heap.pop()?;
+        self.bytes -= due.what.size();
+        Some(due.what)
     }
 
     pub(crate) fn next(&self) -> Option<Time> {

@@ -44,8 +44,8 @@ const WAKINGS_MAX: u32 = 100_000;
 ///
 /// Each event of the client goes to `sink` with the machine itself, which can be given commands: it is polled after.
 /// Delay and loss of datagrams are the lab's. A dial takes a round trip, or for ever, as the lab's population says;
-/// bytes on a connection take no time beyond what the lab adds. Connections that the client dials outside of the lab are
-/// silent.
+/// bytes on a connection take no time beyond what the lab adds. Connections that the client dials outside of the lab
+/// are silent.
 pub fn run<M: Machine>(
     plan: &Plan,
     client: &mut M,

@@ -20,8 +20,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The port that a peer of this outcome is listed with: the lab's own, the next, where a full backlog swallows every
-    /// SYN, or the one after it, where nobody listens.
+    /// The port that a peer of this outcome is listed with: the lab's own, the next, where a full backlog swallows
+    /// every SYN, or the one after it, where nobody listens.
     pub const fn port(self, lab: u16) -> u16 {
         match self {
             Self::Accept => lab,

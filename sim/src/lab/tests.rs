@@ -1,11 +1,12 @@
 //! A lab is asked as strangers ask it: by datagrams.
 
 use wire::compact;
-use wire::krpc::{Reply, Want};
+use wire::krpc::{Body, Message, Method, Query, Reply, Want};
 use wire::{InfoHash, NodeId};
 
 use super::*;
-use crate::profile::Profile;
+use crate::client::{Habits, Kind};
+use crate::profile::{Liars, Profile};
 
 const CLIENT: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5000));
 
@@ -162,6 +163,27 @@ fn libtorrent_freezes_its_sample_for_the_interval() {
     assert_ne!(samples(&next), samples(&first));
     let counts = lab.counts();
     assert_eq!((counts.samples_answered, counts.samples_inside_interval), (3, 2));
+}
+
+#[test]
+fn an_answer_that_nobody_can_use_is_not_held_against_the_client() {
+    let unreadable = |profile: &mut Profile| {
+        profile.liars = Liars {
+            malformed: 1.0,
+            ..Liars::NONE
+        };
+    };
+    let late = |profile: &mut Profile| (profile.net.think.slow, profile.net.think.slow_mean_ms) = (1.0, 1e9);
+    let changes: [&dyn Fn(&mut Profile); 2] = [&unreadable, &late];
+    for change in changes {
+        let mut profile = world_of(Kind::Libtorrent);
+        change(&mut profile);
+        let mut lab = lab(profile, 10, 100);
+        let node = addr(&lab, 4);
+        assert!(ask(&mut lab, Time::from_secs(10), node, SAMPLE).is_some());
+        ask(&mut lab, Time::from_secs(20), node, SAMPLE);
+        assert_eq!(lab.counts().samples_inside_interval, 0);
+    }
 }
 
 #[test]
