@@ -126,7 +126,12 @@ def fixed():
     yield b"\0\x13BitTorrent protocol" + bytes(8) + ID + OTHER
 
 
-for target in krpc, info, torrent, extension, magnet, readers, fixed:
+def node():
+    state = {"node-id": "01" * 20, "node-id6": "02" * 20, "nodes": [b"\x7f\0\0\2\x1a\xe1", PEER4, PEER6]}
+    yield b"\0" + bencode(state)
+
+
+for target in krpc, info, torrent, extension, magnet, readers, fixed, node:
     folder = ROOT / "seeds" / target.__name__
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

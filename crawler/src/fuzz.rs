@@ -1,16 +1,21 @@
-//! The promises of the node for any list of inputs: what the fuzz target and the property tests call.
+//! The promises of the node for any list of inputs, and of its saved state: what the fuzz target and the property tests
+//! call.
+
+mod steps;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use wire::InfoHash;
-use wire::krpc::{Body, Message};
+use wire::krpc::{Body, Message, Method, Query, Want};
+use wire::{InfoHash, NodeId};
 use world::{Effect, Input, Machine, Output, Seed, Time};
 
 use crate::config::{Config, Lookup, Routing, Rpc};
 use crate::guard::{self, BackOff, Limit};
-use crate::{Depth, Event, Families, Few, Node, Plan, Question, peer_store, responder};
+use crate::{Depth, Event, Families, Few, Node, Plan, Question, peer_store, responder, state};
+
+pub use steps::steps;
 
 /// Queries to one host in a row, and a second: the manners of DESIGN 6.
 const BURST: usize = 3;
@@ -48,6 +53,18 @@ pub enum Step {
     Ask {
         /// Which host.
         host: u8,
+    },
+    /// The owner wants the nodes nearest to a point.
+    FindNode {
+        /// First byte of the point.
+        first: u8,
+    },
+    /// The host announces itself, with the token that it was given last.
+    Announce {
+        /// Which host.
+        host: u8,
+        /// First byte of the infohash.
+        first: u8,
     },
     /// The run ends; what comes after must not make the node ask anything.
     Stop,
@@ -125,6 +142,7 @@ pub fn node(steps: &[Step]) {
         now: Time::ZERO,
         queries: BTreeMap::new(),
         last: BTreeMap::new(),
+        tokens: BTreeMap::new(),
         lookups: 0,
         ended: 0,
         stopped: false,
@@ -152,6 +170,8 @@ struct Bench {
     queries: BTreeMap<IpAddr, Vec<Time>>,
     /// The transaction of the last query to each host.
     last: BTreeMap<SocketAddr, Vec<u8>>,
+    /// The last token that each host was given.
+    tokens: BTreeMap<SocketAddr, Vec<u8>>,
     lookups: usize,
     ended: usize,
     stopped: bool,
@@ -199,12 +219,40 @@ impl Bench {
             Step::Ask { host } => {
                 self.node.ask(self.now, addr_of(*host), Question::Ping);
             }
+            Step::FindNode { first } => {
+                self.node.find_node(self.now, NodeId::new([*first; 20]));
+                self.lookups += 1;
+            }
+            Step::Announce { host, first } => self.announced(addr_of(*host), [*first; 20]),
             Step::Stop => {
                 self.node.handle(self.now, Input::Stop);
                 self.stopped = true;
             }
         }
         self.drain();
+    }
+
+    fn announced(&mut self, from: SocketAddr, info_hash: [u8; 20]) {
+        let Some(token) = self.tokens.get(&from) else {
+            return;
+        };
+        let method = Method::AnnouncePeer {
+            info_hash: InfoHash::new(info_hash),
+            port: 6881,
+            implied_port: false,
+            token,
+            name: None,
+            seed: false,
+        };
+        let query = Query {
+            id: NodeId::new([3; 20]),
+            method,
+            want: Want::default(),
+        };
+        let mut bytes = Vec::new();
+        Message::new(b"an", Body::Query(query)).encode(&mut bytes);
+        let (to, bytes) = (SocketAddr::from(([127, 0, 0, 1], 6881)), &bytes);
+        self.node.handle(self.now, Input::Datagram { from, to, bytes });
     }
 
     fn wait(&mut self, span: Duration) {
@@ -237,6 +285,11 @@ impl Bench {
     fn sent(&mut self, to: SocketAddr, bytes: &[u8]) {
         assert!(to.ip().is_loopback(), "sent to {to}");
         let message = Message::decode(bytes).expect("we send what we can read");
+        if let Body::Reply(reply) = &message.body
+            && let Some(token) = reply.token
+        {
+            self.tokens.insert(to, token.to_vec());
+        }
         if !matches!(message.body, Body::Query(_)) {
             return;
         }
@@ -250,6 +303,23 @@ impl Bench {
                 "{to} was asked {BURST} times and once more"
             );
         }
+    }
+}
+
+/// Whatever a file of saved state holds: what is read of it reads the same once written, and a node can start from it.
+pub fn saved_state(bytes: &[u8]) {
+    let Ok(saved) = state::decode(bytes) else {
+        return;
+    };
+    assert_eq!(state::decode(&state::encode(&saved)).as_ref(), Ok(&saved));
+    let mut node = Node::new(lab_config(), Seed::from_number(1), Some(saved));
+    node.bootstrap(Time::ZERO);
+    let mut payload = Vec::new();
+    while let Some(output) = node.poll(Time::ZERO, &mut payload) {
+        if let Output::Effect(Effect::Send { to, .. }) = output {
+            assert!(to.ip().is_loopback(), "sent to {to}");
+        }
+        payload.clear();
     }
 }
 

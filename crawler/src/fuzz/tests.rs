@@ -58,4 +58,20 @@ proptest! {
     fn the_promises_hold(steps in proptest::collection::vec(step(), 0..60)) {
         node(&steps);
     }
+
+    #[test]
+    fn the_promises_hold_for_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..1_000)) {
+        node(&steps(&bytes));
+    }
+
+    #[test]
+    fn any_saved_state_is_read(nodes in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..20), 0..9)) {
+        let mut bytes = b"d5:nodesl".to_vec();
+        for node in nodes {
+            bytes.extend_from_slice(format!("{}:", node.len()).as_bytes());
+            bytes.extend_from_slice(&node);
+        }
+        bytes.extend_from_slice(b"ee");
+        saved_state(&bytes);
+    }
 }
