@@ -109,6 +109,7 @@ def magnet():
     v1, v2 = "xt=urn:btih:" + "0123456789abcdef" * 2 + "01234567", "xt=urn:btmh:1220" + "0123456789abcdef" * 4
     yield f"magnet:?{v1}&dn=a%20b+c&tr=http%3A%2F%2Fa%2Fannounce&tr.1=udp://b:1&ws=http://c/&x.pe=1.2.3.4:5".encode()
     yield f"magnet:?{v2}&{v1}&so=0,2-4&x.fp=0:4,3-5:1&x.pe=[::1]:6&x.pe=host.example:7&kt=x&as=y&xl=8".encode()
+    yield b"1220" + b"0123456789abcdef" * 4
     yield b"magnet:?xt.1=urn:btih:MFRGGZDFMZTWQ2LKNNWG23TPOBYXE43U"
 
 
@@ -120,6 +121,10 @@ def readers():
     ).encode()
     yield f"infohash,peer_ip,peer_port\n{row},1.2.3.4,5\n{row},::1,5\n".encode()
     yield f'infohash,name,file_count,total_bytes,piece_length\n{row},"a ""b""",1,2,3\n'.encode()
+    yield (
+        b'{"version": "0", "command": "crawl", "config": {"a": [1, null]}, "seed": "7", "started": 1, "ended": 2, '
+        b'"counters": {"a": 1, "b": 1.5, "c": {"d": 2}}}'
+    )
 
 
 def fixed():
@@ -129,6 +134,8 @@ def fixed():
 def node():
     state = {"node-id": "01" * 20, "node-id6": "02" * 20, "nodes": [b"\x7f\0\0\2\x1a\xe1", PEER4, PEER6]}
     yield b"\0" + bencode(state)
+    yield b"\x01192.0.2.0/24"
+    yield b"\x01::ffff:192.0.2.0/120"
 
 
 for target in krpc, info, torrent, extension, magnet, readers, fixed, node:

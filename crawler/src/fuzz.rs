@@ -306,6 +306,14 @@ impl Bench {
     }
 }
 
+/// Blocks of addresses: what is read survives being written and read.
+pub fn cidr(text: &str) {
+    if let Ok(block) = text.parse::<guard::Cidr>() {
+        assert_eq!(block.to_string().parse().as_ref(), Ok(&block));
+        assert!(block.first() <= block.last());
+    }
+}
+
 /// Whatever a file of saved state holds: what is read of it reads the same once written, and a node can start from it.
 pub fn saved_state(bytes: &[u8]) {
     let Ok(saved) = state::decode(bytes) else {

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use wire::InfoHash;
 
 use crate::journal::{Done, Record};
-use crate::{Sealed, batch, clean, journal, metadata, peers, survey};
+use crate::{Manifest, Sealed, batch, clean, journal, metadata, peers, survey};
 
 /// Every reader comes to the end of any bytes, and every row that it gives reads the same again once written.
 ///
@@ -54,6 +54,11 @@ pub fn readers(bytes: &[u8]) {
         };
         batch::put_row(row.info_hash, &torrent, &mut text);
         assert_eq!(batch::rows(&text[..]).flatten().count(), 1);
+    }
+    if let Ok(manifest) = Manifest::read(bytes) {
+        text.clear();
+        assert!(manifest.write(&mut text).is_ok(), "memory does not fail");
+        assert!(Manifest::read(&text[..]).is_ok());
     }
 }
 

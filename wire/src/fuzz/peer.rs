@@ -73,9 +73,13 @@ pub fn ut_metadata(payload: &[u8]) {
     }
 }
 
-/// Magnet links: what is read names a torrent, and survives being written and read.
+/// Magnet links and bare infohashes: what is read names a torrent, and survives being written and read.
 pub fn magnet(text: &str) {
-    match text.parse::<Magnet>() {
+    let given = Magnet::from_link_or_hash(text);
+    if let Ok(link) = text.parse::<Magnet>() {
+        assert_eq!(given.as_ref(), Ok(&link));
+    }
+    match given {
         Ok(read) => {
             assert!(read.swarm_hashes().next().is_some());
             assert_eq!(read.to_string().parse(), Ok(read.clone()));
