@@ -8,31 +8,37 @@ use crate::contacts::K;
 const WALKS: usize = 64;
 
 /// Distances of the eighth nearest answering node of the latest full walks, as shares of the key space.
+///
+/// One walk for each neighbourhood: a node walks to its own again and again, and the same eight nodes would be counted as
+/// if they were many independent draws.
 #[derive(Debug)]
 pub(crate) struct Census {
-    shares: [f64; WALKS],
-    noted: usize,
+    /// Of each walk the target and the share; the latest last.
+    walks: Vec<(NodeId, f64)>,
 }
 
 impl Census {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            shares: [0.0; WALKS],
-            noted: 0,
+            walks: Vec::with_capacity(WALKS),
         }
     }
 
     /// A full walk to `target` converged; `eighth` is the eighth nearest node that answered.
     pub(crate) fn note(&mut self, target: &NodeId, eighth: &NodeId) {
-        self.shares[self.noted % WALKS] = share_of_space(target, eighth);
-        self.noted += 1;
+        let share = share_of_space(target, eighth);
+        let apart = |earlier: &(NodeId, f64)| share_of_space(&earlier.0, target) > share.max(earlier.1);
+        self.walks.retain(apart);
+        if self.walks.len() == WALKS {
+            self.walks.remove(0);
+        }
+        self.walks.push((*target, share));
     }
 
     /// Nodes that a lookup can find: `(L*k - 1) / sum of shares`, unbiased for uniform ids. `None` before the first walk.
     pub(crate) fn estimate(&self) -> Option<f64> {
-        let walks = self.noted.min(WALKS);
-        let sum: f64 = self.shares[..walks].iter().sum();
-        let count = u32::try_from(walks * K).map(f64::from).unwrap_or_default();
+        let sum: f64 = self.walks.iter().map(|(_, share)| share).sum();
+        let count = u32::try_from(self.walks.len() * K).map(f64::from).unwrap_or_default();
         (sum > 0.0).then(|| (count - 1.0) / sum)
     }
 }
@@ -74,5 +80,20 @@ mod tests {
         }
         let estimate = census.estimate().unwrap();
         assert!((1_600.0..2_400.0).contains(&estimate), "{estimate}");
+    }
+
+    #[test]
+    fn a_neighbourhood_counts_once_however_often_it_is_walked_to() {
+        let id = |first: u8, last: u8| {
+            let mut id = [0; 20];
+            (id[0], id[19]) = (first, last);
+            NodeId::new(id)
+        };
+        let mut census = Census::new();
+        census.note(&id(0x80, 0), &id(0x90, 0));
+        let once = census.estimate();
+        (1..100).for_each(|last| census.note(&id(0x80, last), &id(0x90, 0)));
+        assert_eq!(census.walks.len(), 1);
+        assert!((census.estimate().unwrap() - once.unwrap()).abs() < 0.1);
     }
 }

@@ -85,19 +85,64 @@ impl Few {
         self.len += 1;
         true
     }
+}
 
-    /// Keeps the [`K`] contacts nearest to `target`, nearest first, if it is only ever filled by this function.
-    pub fn push_nearest(&mut self, target: &NodeId, contact: Contact) {
-        let distance = contact.id.distance(target);
-        let at = self.partition_point(|held| held.id.distance(target) <= distance);
+/// A distance as two numbers, which compare in two instructions where bytes need a call. Answering `find_node` is mostly
+/// comparing.
+type Far = (u128, u32);
+
+fn far(one: &NodeId, other: &NodeId) -> Far {
+    let parts = |id: &NodeId| {
+        let [high @ .., a, b, c, d] = *id.as_bytes();
+        (u128::from_be_bytes(high), u32::from_be_bytes([a, b, c, d]))
+    };
+    let ((one_high, one_low), (other_high, other_low)) = (parts(one), parts(other));
+    (one_high ^ other_high, one_low ^ other_low)
+}
+
+/// Of all contacts offered, the [`K`] nearest to a point.
+#[derive(Clone, Debug)]
+pub struct Nearest {
+    target: NodeId,
+    /// Of the contacts kept, in the same order.
+    distances: [Far; K],
+    few: Few,
+}
+
+impl Nearest {
+    /// Nobody was offered yet.
+    pub fn to(target: &NodeId) -> Self {
+        Self {
+            target: *target,
+            distances: [(0, 0); K],
+            few: Few::new(),
+        }
+    }
+
+    /// Keeps `contact` if it is among the nearest so far; of two equally near ones the first.
+    pub fn offer(&mut self, contact: &Contact) {
+        let distance = far(&contact.id, &self.target);
+        let len = self.few.len;
+        let at = self.distances[..len].partition_point(|held| *held <= distance);
         if at == K {
             return;
         }
-        if self.len < K {
-            self.len += 1;
-        }
-        self.contacts[at..self.len].rotate_right(1);
-        self.contacts[at] = contact;
+        let len = K.min(len + 1);
+        self.few.len = len;
+        self.distances.copy_within(at..len - 1, at + 1);
+        self.few.contacts.copy_within(at..len - 1, at + 1);
+        self.distances[at] = distance;
+        self.few.contacts[at] = *contact;
+    }
+
+    /// Whether [`K`] were offered.
+    pub const fn is_full(&self) -> bool {
+        self.few.len == K
+    }
+
+    /// The nearest, nearest first.
+    pub const fn few(self) -> Few {
+        self.few
     }
 }
 
@@ -164,11 +209,11 @@ mod tests {
     #[test]
     fn the_nearest_eight_stay() {
         let target = NodeId::new([0; 20]);
-        let mut few = Few::new();
+        let mut nearest = Nearest::to(&target);
         for first in [9, 3, 7, 1, 8, 2, 6, 4, 5, 10] {
-            few.push_nearest(&target, contact(first));
+            nearest.offer(&contact(first));
         }
-        let firsts: Vec<u8> = few.iter().map(|held| held.id.as_bytes()[0]).collect();
+        let firsts: Vec<u8> = nearest.few().iter().map(|held| held.id.as_bytes()[0]).collect();
         assert_eq!(firsts, [1, 2, 3, 4, 5, 6, 7, 8]);
     }
 

@@ -27,7 +27,7 @@ use wire::NodeId;
 use world::Seed;
 
 use crate::guard::place::endpoint;
-use crate::{Contact, Family, Few, K};
+use crate::{Contact, Family, Few, K, Nearest};
 use bits::Bits;
 use endpoints::Endpoints;
 use later::Later;
@@ -265,7 +265,7 @@ impl Ledger {
 
     /// The nodes nearest to `target` that answered when they were last asked, nearest first.
     pub(crate) fn closest(&self, target: &NodeId, family: Family) -> Few {
-        let mut few = Few::new();
+        let mut nearest = Nearest::to(target);
         let origin = self.bucket(target);
         let mut visited = 0;
         let mut from = 0;
@@ -274,16 +274,16 @@ impl Ledger {
                 let node = &self.nodes[number as usize];
                 visited += 1;
                 if node.standing != Standing::Hearsay && node.failures == 0 && node.v6 == (family == Family::V6) {
-                    few.push_nearest(target, self.contact(Entry(number)));
+                    nearest.offer(&self.contact(Entry(number)));
                 }
             }
             // Whatever is in a further bucket is further away.
-            if few.len() == K || visited >= MAX_VISITED {
+            if nearest.is_full() || visited >= MAX_VISITED {
                 break;
             }
             from = distance + 1;
         }
-        few
+        nearest.few()
     }
 
     /// Forgets a node.

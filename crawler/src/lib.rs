@@ -29,7 +29,7 @@ pub mod stats;
 pub mod tokens;
 
 pub use config::Config;
-pub use contacts::{Closest, Contact, Families, Family, Few, K};
+pub use contacts::{Closest, Contact, Families, Family, Few, K, Nearest};
 pub use event::{Answer, AskId, Event, LookupDone, LookupId, Sighting, Source, Target};
 pub use lookup::{Depth, Plan};
 pub use node::{Gauges, Node};

@@ -79,8 +79,6 @@ pub(crate) struct Lookups {
     /// When to look at a slot again: at once after an answer, when a host may be asked again, at the deadline.
     alarms: Alarms,
     waiting: VecDeque<(LookupId, Start)>,
-    /// Ended without ever running.
-    stillborn: VecDeque<Finished>,
     started: u64,
     config: config::Lookup,
     lab: bool,
@@ -94,15 +92,14 @@ impl Lookups {
             free: (0..slots).rev().collect(),
             alarms: Alarms::new(slots),
             waiting: VecDeque::new(),
-            stillborn: VecDeque::new(),
             started: 0,
             config,
             lab,
         }
     }
 
-    /// Starts a lookup, or lets it wait for a slot. Beyond `max_waiting` it ends at once without a question.
-    pub(crate) fn start(&mut self, now: Time, start: Start) -> LookupId {
+    /// Starts a lookup, or lets it wait for a slot. Beyond `max_waiting` it is over at once, without a question.
+    pub(crate) fn start(&mut self, now: Time, start: Start) -> Result<LookupId, Finished> {
         self.started += 1;
         let lookup = LookupId(self.started);
         if let Some(slot) = self.free.pop() {
@@ -110,24 +107,20 @@ impl Lookups {
         } else if self.waiting.len() < self.config.max_waiting {
             self.waiting.push_back((lookup, start));
         } else {
-            self.refuse(lookup, start.target, start.quiet);
+            return Err(Finished::unasked(lookup, start.target, start.quiet));
         }
-        lookup
+        Ok(lookup)
     }
 
-    /// A lookup that must not be: it ends at once without a question.
-    pub(crate) fn start_refused(&mut self, target: Target) -> LookupId {
+    /// A lookup that must not be: over at once, without a question.
+    pub(crate) fn refuse(&mut self, target: Target) -> Finished {
         self.started += 1;
-        self.refuse(LookupId(self.started), target, false);
-        LookupId(self.started)
+        Finished::unasked(LookupId(self.started), target, false)
     }
 
     /// What the next lookup in turn wants. `may_ask` is asked about each destination; a lookup whose destinations must
     /// wait is looked at again when the first of them need not.
     pub(crate) fn next(&mut self, now: Time, mut may_ask: impl FnMut(SocketAddr) -> Verdict) -> Option<Next> {
-        if let Some(finished) = self.stillborn.pop_front() {
-            return Some(Next::Over(finished));
-        }
         while let Some((at, slot)) = self.alarms.first() {
             if at > now {
                 return None;
@@ -158,11 +151,7 @@ impl Lookups {
 
     /// When a lookup wants to be looked at.
     pub(crate) fn wake(&self) -> Option<Time> {
-        if self.stillborn.is_empty() {
-            self.alarms.first().map(|(at, _)| at)
-        } else {
-            Some(Time::ZERO)
-        }
+        self.alarms.first().map(|(at, _)| at)
     }
 
     /// The node asked by the lookup in `slot` answered. `peer` is told each peer that it had not named before.
@@ -202,22 +191,13 @@ impl Lookups {
             .map(|walk| walk.target)
     }
 
-    /// Ends one lookup now, with what it has; `None` if it is over.
+    /// Ends one lookup now, with what it has; `None` when none is left.
     pub(crate) fn cancel_any(&mut self, now: Time) -> Option<Finished> {
-        self.waiting.retain(|(_, start)| !start.quiet);
         if let Some((lookup, start)) = self.waiting.pop_front() {
-            self.refuse(lookup, start.target, false);
-        }
-        if let Some(finished) = self.stillborn.pop_front() {
-            return Some(finished);
+            return Some(Finished::unasked(lookup, start.target, start.quiet));
         }
         let (_, slot) = self.alarms.first()?;
         Some(self.finish(now, slot, false))
-    }
-
-    /// Whether one more lookup may start, if only to wait.
-    pub(crate) fn has_room(&self) -> bool {
-        !self.free.is_empty() || self.waiting.len() < self.config.max_waiting
     }
 
     /// Lookups that could start to run now.
@@ -261,21 +241,22 @@ impl Lookups {
         }
         finished
     }
+}
 
-    fn refuse(&mut self, lookup: LookupId, target: Target, quiet: bool) {
-        let done = LookupDone {
-            lookup,
-            target,
-            peers: 0,
-            queries: 0,
-            answered: 0,
-            closest: Vec::new(),
-        };
-        self.stillborn.push_back(Finished {
-            done,
+impl Finished {
+    fn unasked(lookup: LookupId, target: Target, quiet: bool) -> Self {
+        Self {
+            done: LookupDone {
+                lookup,
+                target,
+                peers: 0,
+                queries: 0,
+                answered: 0,
+                closest: Vec::new(),
+            },
             quiet,
             converged: false,
-        });
+        }
     }
 }
 

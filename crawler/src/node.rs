@@ -21,6 +21,7 @@ use crate::lookup::Lookups;
 use crate::responder::Responder;
 use crate::routing::Table;
 use crate::rpc::Rpc;
+use crate::sampler::Sampler;
 use crate::state::SavedState;
 use crate::stats::Stats;
 
@@ -29,6 +30,7 @@ mod inbound;
 mod join;
 mod outbound;
 mod outbox;
+mod sampling;
 
 pub use commands::Gauges;
 use join::Join;
@@ -51,6 +53,8 @@ pub struct Node {
     lookups: Lookups,
     asks: Errands,
     probes: Errands,
+    sampler: Option<Sampler>,
+    paused: bool,
     responder: Responder,
     votes: IpVotes,
     /// In which of the two DHTs our id may still follow our address (BEP 42): once, and never if the owner chose it.
@@ -88,6 +92,13 @@ impl Node {
         for &router in &config.routers {
             guard.named_by_user(router);
         }
+        let sampler = config.sampling.map(|sampling| {
+            let mut sampler = Sampler::new(sampling, config.families, seed);
+            sampler.set_routers(&config.routers);
+            sampler.set_own_id(Family::V4, ids[0]);
+            sampler.set_own_id(Family::V6, ids[1]);
+            sampler
+        });
         let mut opted_out = KeyedSet::with_hasher(seed.derive("opt-out").hasher());
         opted_out.extend(config.opt_out.iter().copied());
         Self {
@@ -97,6 +108,8 @@ impl Node {
             lookups: Lookups::new(config.lookup, config.lab),
             asks: Errands::new(MAX_ASKS),
             probes: Errands::new(MAX_PROBES),
+            sampler,
+            paused: false,
             responder: Responder::new(config.responder.clone(), seed),
             votes: IpVotes::new(config.lab),
             may_move: [config.node_id.is_none() && !config.lab; 2],

@@ -10,7 +10,7 @@ use wire::NodeId;
 use world::{Seed, Time};
 
 use crate::config;
-use crate::contacts::{Closest, Contact, Family, Few, K};
+use crate::contacts::{Closest, Contact, Family, Few, Nearest};
 
 mod bucket;
 use bucket::{Bucket, Entry};
@@ -337,31 +337,31 @@ impl Table {
 
 impl Closest for Table {
     fn closest(&self, target: &NodeId, family: Family) -> Few {
-        let mut few = Few::new();
+        let mut nearest = Nearest::to(target);
         if family != self.family {
-            return few;
+            return nearest.few();
         }
         // Nodes that leave our path where `target` does are nearest to it; then, together, those that follow our path
         // further; then those that leave it earlier, the later the nearer. Most answers need one bucket.
         let home = self.index(target);
-        let good = |bucket: &Bucket, few: &mut Few| {
+        let offer = |nearest: &mut Nearest, bucket: &Bucket| {
             for entry in bucket.live.iter().filter(|entry| entry.fails == 0) {
-                few.push_nearest(target, entry.contact);
+                nearest.offer(&entry.contact);
             }
         };
-        good(&self.buckets[home], &mut few);
-        if few.len() < K {
+        offer(&mut nearest, &self.buckets[home]);
+        if !nearest.is_full() {
             for bucket in &self.buckets[home + 1..] {
-                good(bucket, &mut few);
+                offer(&mut nearest, bucket);
             }
         }
         for bucket in self.buckets[..home].iter().rev() {
-            if few.len() == K {
+            if nearest.is_full() {
                 break;
             }
-            good(bucket, &mut few);
+            offer(&mut nearest, bucket);
         }
-        few
+        nearest.few()
     }
 }
 

@@ -61,6 +61,8 @@ pub(crate) enum Asker {
     Lookup { slot: usize, lookup: LookupId },
     /// The owner, a single question.
     Owner(AskId),
+    /// The sampler.
+    Sampler,
 }
 
 /// One question to one address.

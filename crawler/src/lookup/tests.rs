@@ -61,7 +61,11 @@ impl Bench {
     }
 
     fn start(&mut self, start: Start) -> LookupId {
-        self.lookups.start(self.now, start)
+        self.lookups.start(self.now, start).unwrap_or_else(|finished| {
+            let lookup = finished.done.lookup;
+            self.finished.push_back(finished);
+            lookup
+        })
     }
 
     /// The hosts (last byte) asked until the lookups want nothing more, everybody being free.
@@ -132,12 +136,14 @@ fn three_peers_end_it_after_one_question() {
 }
 
 #[test]
-fn too_few_peers_lead_to_the_nearest_named_two_at_a_time() {
+fn too_few_peers_lead_to_the_nearest_named_one_at_a_time() {
     let mut bench = Bench::new();
     let lookup = bench.start(start(FEW, &[4], &[]));
     bench.asked();
     bench.answer(lookup, 4, &[9, 3, 7, 2], &[1]);
-    assert_eq!(bench.asked(), [2, 3]);
+    assert_eq!(bench.asked(), [2]);
+    bench.answer(lookup, 2, &[], &[2]);
+    assert_eq!(bench.asked(), [3]);
 }
 
 #[test]
@@ -148,10 +154,20 @@ fn replicas_that_agree_end_it() {
     bench.answer(lookup, 4, &[2, 3, 5], &[1]);
     bench.asked();
     bench.answer(lookup, 2, &[], &[1]);
-    assert_eq!(bench.asked(), []);
-    bench.silence(lookup, 3);
-    assert_eq!(bench.over().unwrap().done.queries, 3);
+    assert_eq!(bench.over().unwrap().done.queries, 2);
     assert_eq!(bench.told, [peer(1)]);
+}
+
+#[test]
+fn three_replicas_without_a_peer_end_it() {
+    let mut bench = Bench::new();
+    let depth = Depth::Replicas { max_queries: 9 };
+    let lookup = bench.start(start(depth, &[4], &[]));
+    for host in [4, 1, 2] {
+        assert_eq!(bench.asked(), [host]);
+        bench.answer(lookup, host, &[1, 2, 3, 5], &[]);
+    }
+    assert_eq!(bench.over().unwrap().done.answered, 3);
 }
 
 #[test]

@@ -17,8 +17,12 @@ const MAX_CANDIDATES: usize = 64;
 /// A replica may stand in for the node that showed an infohash if it shares at most this many bits fewer with it: the
 /// eight holders of a key lie within a factor of about eight of the nearest (BEP 5: announces go to the eight nearest).
 const STAND_IN_BITS: u32 = 2;
-/// Questions of a lookup among replicas on the wire at once, after the first answer: the second may make the third needless.
-const REPLICA_BRANCHING: usize = 2;
+/// Questions of a lookup among replicas on the wire at once: each answer may make the next question needless. Two at
+/// once cost 8% more questions for the same peers (virtual lab, realistic, 5,000 nodes).
+const REPLICA_BRANCHING: usize = 1;
+/// So many replicas answered, and none named a peer: the torrent is dead, as 15 to 30% of what frozen samples show are
+/// (network-model E). Asking a fourth costs 4% more questions and finds peers of 0.7% more torrents.
+const DEAD_AFTER: u32 = 3;
 
 /// Between two looks at a walk whose hosts must wait: shorter waits are not worth waking up for.
 const LEAST_WAIT: Duration = Duration::from_millis(1);
@@ -67,7 +71,7 @@ pub(super) struct Walk {
     in_flight: usize,
     queries: u32,
     answered: u32,
-    /// An answer named peers, and none that was new: the replicas agree.
+    /// An answer named peers, and none that was new: the replicas agree. Or several named none.
     nothing_new: bool,
 }
 
@@ -161,6 +165,7 @@ impl Walk {
             }
         }
         self.nothing_new |= any && self.peers.len() == before;
+        self.nothing_new |= self.peers.is_empty() && self.answered >= DEAD_AFTER;
     }
 
     pub(super) fn answered(&mut self, from: SocketAddr) {
@@ -237,9 +242,8 @@ impl Walk {
         max_queries: u32,
         may_ask: &mut impl FnMut(SocketAddr) -> Verdict,
     ) -> Pick {
-        let branching = if self.answered == 0 { 1 } else { REPLICA_BRANCHING };
         let enough = self.peers.len() >= usize::try_from(config.enough_peers).unwrap_or(usize::MAX);
-        if enough || self.nothing_new || self.queries >= max_queries || self.in_flight >= branching {
+        if enough || self.nothing_new || self.queries >= max_queries || self.in_flight >= REPLICA_BRANCHING {
             return Pick::Nobody;
         }
         let point = self.target.point();

@@ -9,7 +9,7 @@ use world::{Seed, Time};
 
 use super::Node;
 use crate::config::Config;
-use crate::contacts::{Closest, Family, Few};
+use crate::contacts::{Closest, Family, Few, Nearest};
 use crate::event::{Answer, AskId, Event, LookupId, Target};
 use crate::guard::Guard;
 use crate::lookup::{Depth, Plan, Start};
@@ -18,6 +18,9 @@ use crate::routing::TableSize;
 use crate::rpc::{Asker, Call, Question};
 use crate::state::SavedState;
 use crate::stats::Stats;
+
+/// Infohashes opted out in a run; those of the configuration come on top. 20 MB.
+const MAX_OPTED_OUT: usize = 1 << 20;
 
 /// Levels, as opposed to the counters of [`Stats`] (DHT-19).
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -48,6 +51,9 @@ impl Node {
     pub fn set_routers(&mut self, routers: Vec<SocketAddr>) {
         for &router in &routers {
             self.guard.named_by_user(router);
+        }
+        if let Some(sampler) = &mut self.sampler {
+            sampler.set_routers(&routers);
         }
         self.config.routers = routers;
     }
@@ -110,9 +116,13 @@ impl Node {
     }
 
     /// No query of ours names this infohash from now on, nor does what is under way: it turned out to be private
-    /// (BEP 27), or its owner wants it left alone.
-    pub fn opt_out(&mut self, info_hash: InfoHash) {
-        self.opted_out.insert(info_hash);
+    /// (BEP 27), or its owner wants it left alone. False, and nothing happens, when a million are remembered.
+    pub fn opt_out(&mut self, info_hash: InfoHash) -> bool {
+        let has_room = self.opted_out.len() < MAX_OPTED_OUT;
+        if has_room {
+            self.opted_out.insert(info_hash);
+        }
+        has_room
     }
 
     /// How many more lookups would run at once rather than wait.
@@ -175,21 +185,25 @@ impl Node {
     fn look_up(&mut self, now: Time, target: Target, plan: Plan) -> LookupId {
         self.idle_since = None;
         let named = InfoHash::new(*target.point().as_bytes());
-        if self.stopping || self.opted_out.contains(&named) {
-            return self.lookups.start_refused(target);
-        }
-        let known = [Family::V4, Family::V6].map(|family| self.known_near(&target.point(), family));
-        let (routers, quiet) = (Vec::new(), false);
-        self.lookups.start(
-            now,
-            Start {
+        let outcome = if self.stopping || self.opted_out.contains(&named) {
+            Err(self.lookups.refuse(target))
+        } else {
+            let known = [Family::V4, Family::V6].map(|family| self.known_near(&target.point(), family));
+            let (routers, quiet) = (Vec::new(), false);
+            let start = Start {
                 target,
                 plan,
                 known,
                 routers,
                 quiet,
-            },
-        )
+            };
+            self.lookups.start(now, start)
+        };
+        outcome.unwrap_or_else(|finished| {
+            let lookup = finished.done.lookup;
+            self.finish(finished);
+            lookup
+        })
     }
 
     /// The nodes nearest to `point` that we know.
@@ -197,7 +211,18 @@ impl Node {
         if !self.config.families.has(family) {
             return Few::new();
         }
-        self.tables[family as usize].closest(point, family)
+        let in_table = self.tables[family as usize].closest(point, family);
+        let Some(sampler) = &self.sampler else {
+            return in_table;
+        };
+        let mut nearest = Nearest::to(point);
+        in_table.iter().for_each(|contact| nearest.offer(contact));
+        let others = sampler.closest_known(point, family);
+        others
+            .iter()
+            .filter(|other| !in_table.contains(other))
+            .for_each(|other| nearest.offer(other));
+        nearest.few()
     }
 
     /// Asks nothing new. Lookups end with what they have, questions that wait end unasked; those on the wire may still

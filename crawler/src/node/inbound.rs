@@ -66,13 +66,11 @@ impl Node {
             Heard::Announce { sighting, peer } => self.tell(Event::Announced { sighting, peer }),
         }
         if !message.read_only {
-            self.noticed(
-                now,
-                Contact {
-                    id: query.id,
-                    addr: from,
-                },
-            );
+            let contact = Contact {
+                id: query.id,
+                addr: from,
+            };
+            self.noticed(now, contact, message.version);
         }
     }
 
@@ -113,7 +111,7 @@ impl Node {
     }
 
     /// A node that answers queries made itself known to us.
-    fn noticed(&mut self, now: Time, contact: Contact) {
+    fn noticed(&mut self, now: Time, contact: Contact, version: Option<&[u8]>) {
         if self.config.routers.contains(&contact.addr) {
             return;
         }
@@ -122,6 +120,7 @@ impl Node {
         if table.wants(&contact) {
             self.probe(now, contact.addr, Some(contact.id));
         }
+        self.met(now, &contact, version);
     }
 
     /// A node that answered us says which address it sees us at. When enough unrelated ones agree, and our id does not fit
@@ -142,6 +141,9 @@ impl Node {
             let seed = self.seed.derive("moved");
             let id = identity::node_id(agreed, &mut seed.rng());
             *table = table.rebuilt(now, id, seed);
+            if let Some(sampler) = &mut self.sampler {
+                sampler.set_own_id(family, id);
+            }
             self.events.push_back(Event::NewNodeId(id));
         }
     }
@@ -166,8 +168,12 @@ impl Node {
         if !self.config.routers.contains(&from) {
             self.table(Family::of(&from)).answered(now, contact);
         }
+        if call.asker == Asker::Sampler {
+            return self.feed_sampler(now, &contact, message.version, reply);
+        }
+        self.overheard(now, &contact, message.version, reply);
         match call.asker {
-            Asker::Upkeep => {}
+            Asker::Upkeep | Asker::Sampler => {}
             Asker::Lookup { slot, lookup } => self.feed_lookup(now, (slot, lookup), contact, reply),
             Asker::Owner(ask) => {
                 let answer = Box::new(whole_answer(rtt, message.version, reply));
@@ -207,6 +213,11 @@ impl Node {
         match call.asker {
             Asker::Upkeep => {}
             Asker::Lookup { slot, lookup } => self.lookups.failed(now, (slot, lookup), from),
+            Asker::Sampler => {
+                if let Some(sampler) = &mut self.sampler {
+                    sampler.on_error(now, from, code);
+                }
+            }
             Asker::Owner(ask) => {
                 let text = text.to_vec();
                 let answer = Box::new(Answer::Error { code, text });
@@ -231,6 +242,11 @@ impl Node {
         match call.asker {
             Asker::Upkeep => {}
             Asker::Lookup { slot, lookup } => self.lookups.failed(now, (slot, lookup), call.to),
+            Asker::Sampler => {
+                if let Some(sampler) = &mut self.sampler {
+                    sampler.on_timeout(now, call.to);
+                }
+            }
             Asker::Owner(ask) => {
                 let answer = Box::new(Answer::Timeout);
                 self.events.push_back(Event::Answer {

@@ -42,7 +42,9 @@ impl Node {
 
     /// Whose turn it is. `None` also if an event came of it instead.
     fn next_call(&mut self, now: Time) -> Option<Call> {
-        self.next_errand(now).or_else(|| self.next_of_lookups(now))
+        self.next_errand(now)
+            .or_else(|| self.next_of_lookups(now))
+            .or_else(|| self.next_sample(now))
     }
 
     fn next_errand(&mut self, now: Time) -> Option<Call> {
@@ -165,25 +167,21 @@ impl Node {
 
     /// Starts a walk of our own within one DHT; false if as many walks as may be wait already.
     fn walk(&mut self, now: Time, family: Family, point: NodeId, routers: Vec<SocketAddr>) -> bool {
-        if !self.lookups.has_room() {
-            return false;
-        }
         let mut known = [Few::new(); 2];
         known[family as usize] = self.tables[family as usize].closest(&point, family);
-        self.lookups.start(
-            now,
-            Start {
-                target: Target::Node(point),
-                plan: Plan {
-                    first: Few::new(),
-                    depth: Depth::Full,
-                },
-                known,
-                routers,
-                quiet: true,
-            },
-        );
-        true
+        let plan = Plan {
+            first: Few::new(),
+            depth: Depth::Full,
+        };
+        let (target, quiet) = (Target::Node(point), true);
+        let start = Start {
+            target,
+            plan,
+            known,
+            routers,
+            quiet,
+        };
+        self.lookups.start(now, start).is_ok()
     }
 
     /// Queues a ping; false if as many as may be wait already, or one to the same address does.
@@ -209,6 +207,7 @@ impl Node {
                 self.asks.wake(),
                 self.probes.wake(),
                 self.lookups.wake(),
+                self.next_sampling(),
                 self.next_upkeep(),
             ];
             let gate = self.guard.next_global(Time::ZERO);

@@ -359,13 +359,54 @@ fn an_opted_out_infohash_is_in_no_query() {
 }
 
 #[test]
+fn a_sampling_node_is_shown_what_others_store() {
+    let mut net = Net::joined(30);
+    let stored: Vec<InfoHash> = (1..=6).map(info_hash).collect();
+    for &info_hash in &stored {
+        let holder = net.nearest(&info_hash.as_target(), 0)[0];
+        announce(&mut net, holder, SocketAddr::from(([127, 9, 9, 9], 51413)), info_hash);
+    }
+    net.events.clear();
+    let mut config = lab_config();
+    config.sampling = Some(crate::fuzz::sampling());
+    config.routers = vec![at(1)];
+    let mut crawler = Node::new(config, Seed::from_number(77), None);
+    crawler.bootstrap(net.now);
+    net.nodes.insert(at(77), crawler);
+    net.drain(at(77));
+    net.run(Duration::from_secs(240));
+    let mut shown: Vec<InfoHash> = Vec::new();
+    for (addr, event) in &net.events {
+        if let Event::Sighting(sighting) = event
+            && *addr == at(77)
+        {
+            assert!(matches!(sighting.source, crate::Source::Sample { num, .. } if num > 0));
+            shown.push(sighting.info_hash);
+        }
+    }
+    shown.sort_unstable();
+    shown.dedup();
+    assert_eq!(shown, stored);
+    // Everybody but the router once, and that one never.
+    // Everybody that it heard of once, and the router never.
+    let asked = net.node(77).stats().sent[Asked::Sample];
+    assert!((20..=29).contains(&asked), "{asked}");
+    assert_eq!(net.node(77).sampler().unwrap().stats().sampled_nodes, asked);
+    net.node(77).pause_sampling(true);
+    let sent = net.node(77).stats().sent[Asked::Sample];
+    net.run(Duration::from_secs(3600));
+    assert_eq!(net.node(77).stats().sent[Asked::Sample], sent);
+}
+
+#[test]
 fn a_stopped_node_asks_nothing_and_ends_what_was_under_way() {
     let mut net = Net::joined(20);
     net.with(5, |node, now| node.get_peers(now, info_hash(1), FULL));
     net.with(5, |node, now| node.handle(now, Input::Stop));
     assert!(net.done(5).is_some());
     let sent = net.node(5).stats().sent.total();
-    net.with(5, |node, now| node.get_peers(now, info_hash(2), FULL));
+    let refused = net.with(5, |node, now| node.get_peers(now, info_hash(2), FULL));
+    assert_eq!(net.done(5).map(|done| done.lookup), Some(refused));
     net.run(Duration::from_secs(1000));
     assert_eq!(net.node(5).stats().sent.total(), sent);
     assert!(net.node(5).is_idle());
@@ -406,4 +447,77 @@ fn an_answer_under_another_id_removes_the_node_from_the_table() {
     let held: Vec<Contact> = net.node(3).nodes().filter(|held| held.addr == victim.addr).collect();
     assert!(held.iter().all(|held| held.id == NodeId::new([0xee; 20])), "{held:?}");
     assert!(net.node(3).stats().drops[Drop::WrongId] > 0);
+}
+
+#[test]
+fn an_announce_with_our_token_is_stored_and_told() {
+    let mut net = Net::joined(2);
+    let peer = SocketAddr::from(([127, 9, 9, 9], 51413));
+    announce(&mut net, at(2), peer, info_hash(5));
+    let told = net.events.iter().find_map(|(addr, event)| match event {
+        Event::Announced { sighting, peer } if *addr == at(2) => Some((sighting.info_hash, *peer)),
+        _ => None,
+    });
+    assert_eq!(told, Some((info_hash(5), peer)));
+    assert!(net.node(2).responder().store(Family::V4).has_room(&info_hash(5)));
+}
+
+/// Asks `host`, and lets it answer that it sees us at `seen`.
+fn seen_at(node: &mut Node, host: SocketAddr, seen: SocketAddr) -> Vec<Event> {
+    let now = Time::from_secs(u64::from(host.port()));
+    let mut events = Vec::new();
+    let mut payload = Vec::new();
+    node.ask(now, host, Question::Ping);
+    while let Some(output) = node.poll(now, &mut payload) {
+        if let Output::Event(event) = output {
+            events.push(event);
+        }
+    }
+    let question = Message::decode(&payload).unwrap();
+    let mut answer = Vec::new();
+    Message {
+        ip: Some(seen),
+        ..Message::new(question.transaction, Body::Reply(Reply::new(NodeId::new([3; 20]))))
+    }
+    .encode(&mut answer);
+    let (from, to, bytes) = (host, seen, &answer[..]);
+    node.handle(now, Input::Datagram { from, to, bytes });
+    payload.clear();
+    while let Some(output) = node.poll(now, &mut payload) {
+        if let Output::Event(event) = output {
+            events.push(event);
+        }
+    }
+    events
+}
+
+#[test]
+fn the_id_is_fitted_to_the_address_that_others_agree_on_once() {
+    let mut config = lab_config();
+    config.lab = false;
+    let mut node = Node::new(config.clone(), Seed::from_number(4), None);
+    let first = node.id(Family::V4);
+    let mut moves = Vec::new();
+    for (from, seen) in [(0, "9.9.9.9:6881"), (70, "7.7.7.7:6881")] {
+        for network in from..from + 70 {
+            let host = SocketAddr::from(([1, 2, network, 1], 6881 + u16::from(network)));
+            for event in seen_at(&mut node, host, seen.parse().unwrap()) {
+                if let Event::NewNodeId(id) = event {
+                    moves.push(id);
+                }
+            }
+        }
+    }
+    let [moved] = moves[..] else { panic!("{moves:?}") };
+    assert_ne!(moved, first);
+    assert!(crate::identity::fits(&moved, [9, 9, 9, 9].into()));
+    assert_eq!(node.id(Family::V4), moved);
+    // Who chose an id keeps it.
+    config.node_id = Some(first);
+    let mut stubborn = Node::new(config, Seed::from_number(4), None);
+    for network in 0..70 {
+        let host = SocketAddr::from(([1, 2, network, 1], 6881 + u16::from(network)));
+        seen_at(&mut stubborn, host, "9.9.9.9:6881".parse().unwrap());
+    }
+    assert_eq!(stubborn.id(Family::V4), first);
 }

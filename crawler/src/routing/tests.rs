@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::*;
+use crate::contacts::K;
 
 const CONFIG: config::Routing = config::Routing {
     max_fail_count: 20,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use super::*;
-use crate::K;
+use crate::{K, Nearest};
 
 const NODES: u32 = 2_000;
 
@@ -60,12 +60,12 @@ fn table(owner: usize, firsts: &[u64], start: u64) -> Vec<usize> {
 
 impl Population {
     fn nearest(&self, node: usize, target: &NodeId) -> Vec<u8> {
-        let mut few = Few::new();
+        let mut nearest = Nearest::to(target);
         for &other in &self.tables[node] {
-            few.push_nearest(target, self.nodes[other]);
+            nearest.offer(&self.nodes[other]);
         }
         let mut bytes = Vec::new();
-        for contact in few.iter() {
+        for contact in nearest.few().iter() {
             let SocketAddr::V4(addr) = contact.addr else {
                 panic!("{contact:?}")
             };

@@ -1,0 +1,71 @@
+//! Between the node and its sampler, if it has one.
+
+use wire::krpc::Reply;
+use world::Time;
+
+use super::Node;
+use crate::contacts::Contact;
+use crate::event::Event;
+use crate::ledger::Provenance;
+use crate::rpc::{Asker, Call, Question};
+use crate::sampler::{Probe, Sampler};
+
+impl Node {
+    /// Samples nobody while `paused`; who is known stays known.
+    pub const fn pause_sampling(&mut self, paused: bool) {
+        self.idle_since = None;
+        self.paused = paused;
+    }
+
+    /// The sampler, for its figures.
+    pub const fn sampler(&self) -> Option<&Sampler> {
+        self.sampler.as_ref()
+    }
+
+    /// Whom the sampler asks next.
+    pub(super) fn next_sample(&mut self, now: Time) -> Option<Call> {
+        let sampler = self.sampler.as_mut().filter(|_| !self.paused)?;
+        let ask = sampler.next(now, &mut self.guard)?;
+        Some(Call {
+            to: ask.to.addr,
+            id: Some(ask.to.id),
+            question: match ask.probe {
+                Probe::Sample => Question::Sample(ask.target),
+                Probe::FindNode => Question::FindNode(ask.target),
+            },
+            asker: Asker::Sampler,
+        })
+    }
+
+    /// When the sampler wants to ask somebody.
+    pub(super) fn next_sampling(&self) -> Option<Time> {
+        self.sampler.as_ref().filter(|_| !self.paused)?.wake()
+    }
+
+    /// The sampler's question was answered: each infohash shown is told.
+    pub(super) fn feed_sampler(&mut self, now: Time, from: &Contact, version: Option<&[u8]>, reply: &Reply<'_>) {
+        let Some(sampler) = &mut self.sampler else {
+            return;
+        };
+        let Some(sample) = sampler.on_reply(now, from, version, reply, &self.guard) else {
+            return;
+        };
+        for sighting in sample.sightings() {
+            self.tell(Event::Sighting(sighting));
+        }
+    }
+
+    /// Somebody else's question was answered: who answers, and whom it names, may be sampled.
+    pub(super) fn overheard(&mut self, now: Time, from: &Contact, version: Option<&[u8]>, reply: &Reply<'_>) {
+        if let Some(sampler) = &mut self.sampler {
+            sampler.overheard(now, from, version, reply, &self.guard);
+        }
+    }
+
+    /// A node asked us something: it may be sampled.
+    pub(super) fn met(&mut self, now: Time, contact: &Contact, version: Option<&[u8]>) {
+        if let Some(sampler) = &mut self.sampler {
+            sampler.learn(now, contact, Provenance::Queried, version, &self.guard);
+        }
+    }
+}
