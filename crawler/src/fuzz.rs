@@ -12,6 +12,7 @@ use wire::krpc::{Body, Message, Method, Query, Want};
 use wire::{InfoHash, NodeId};
 use world::{Effect, Input, Machine, Output, Seed, Time};
 
+use crate::guard::Cidr;
 use crate::{Config, Depth, Event, Few, Node, Plan, Question, state};
 
 pub use setup::{lab_config, sampling};
@@ -252,7 +253,7 @@ impl Bench {
 
 /// Blocks of addresses: what is read survives being written and read.
 pub fn cidr(text: &str) {
-    if let Ok(block) = text.parse::<guard::Cidr>() {
+    if let Ok(block) = text.parse::<Cidr>() {
         assert_eq!(block.to_string().parse().as_ref(), Ok(&block));
         assert!(block.first() <= block.last());
     }
