@@ -155,7 +155,9 @@ impl Ledger {
             }
             let believed =
                 provenance == Provenance::Answered || node.failures > 0 && !matches!(node.place, Place::Asked(_));
-            if node.id != contact.id && believed {
+            let worth = node.worth();
+            // Renames obey the bound of a bucket, or forged ids would fill one after all.
+            if node.id != contact.id && believed && self.make_room(self.bucket(&contact.id), worth, 0) {
                 self.rename(number, contact.id);
             }
             return Learned::Known(Entry(number));
@@ -183,7 +185,7 @@ impl Ledger {
             place: Place::Ready,
             v6,
         };
-        if !self.make_room(self.bucket(&contact.id), node.worth()) {
+        if !self.make_room(self.bucket(&contact.id), node.worth(), 1) {
             self.endpoints.release(&node);
             return Learned::Full;
         }
@@ -300,9 +302,10 @@ impl Ledger {
         self.free = number;
     }
 
-    /// Room for one more node in `bucket`, by displacing one worth less than `worth` if need be.
-    fn make_room(&mut self, bucket: usize, worth: u8) -> bool {
-        if self.len() < self.max_nodes && self.bucket_of(bucket).count() < MAX_BUCKET {
+    /// Room in `bucket` for one more node, `more` of them new to the ledger, by displacing one worth less than `worth` if
+    /// need be.
+    fn make_room(&mut self, bucket: usize, worth: u8, more: usize) -> bool {
+        if self.len() + more <= self.max_nodes && self.bucket_of(bucket).count() < MAX_BUCKET {
             return true;
         }
         let displaceable = self.bucket_of(bucket).filter(|&number| {
@@ -325,7 +328,7 @@ impl Ledger {
             return number;
         }
         if self.nodes.len() == self.nodes.capacity() {
-            self.nodes.reserve_exact(self.nodes.len() / 8 + 64);
+            self.nodes.reserve_exact(self.nodes.len() / 16 + 64);
         }
         self.nodes.push(node);
         (self.nodes.len() - 1) as u32

@@ -112,14 +112,31 @@ impl Stats {
 /// Contacts taken from one answer: both families, twice over. Of more, the first count.
 const MAX_NAMED: usize = 32;
 
-/// Candidates that the guard is asked about before the next moment is awaited.
+/// Candidates that the guard is asked about in one call.
 const MAX_TRIES: usize = 16;
+
+/// Rest after so many candidates in vain. Either all have to wait, because the flow budget is spent, and this keeps the
+/// search from spinning; or many are of one host, and it goes on soon.
+const VAIN: Duration = Duration::from_millis(10);
 
 /// Nodes that become ready in one call.
 const MAX_WOKEN: usize = 64;
 
-/// Of this many queries, one goes to who is only to be asked for nodes, if there is one; the others prefer samples.
-const DISCOVER_SHARE: u64 = 4;
+/// Who is preferred, query by query. New nodes come first, but not always: names of nodes can be forged without end, and
+/// must not keep those from their turn who are known to answer.
+const ORDERS: [[Turn; 4]; 4] = {
+    use Turn::{Again, Discover, First, Small};
+    [
+        [First, Again, Small, Discover],
+        [Again, First, Small, Discover],
+        [First, Again, Small, Discover],
+        [Discover, First, Again, Small],
+    ]
+};
+
+/// Whom the guard makes wait is not proposed again sooner than this, however little it is. A host with thousands of
+/// ports in the ledger would otherwise be all that is ever proposed.
+const MIN_WAIT: Duration = Duration::from_secs(10);
 
 /// A query whose end nobody reported is taken to be lost after this many seconds: longer than any timeout.
 const OVERDUE: u32 = 120;
@@ -218,23 +235,16 @@ impl Sampler {
         if now < self.pause {
             return None;
         }
-        let mut wait = Time::MAX;
         for _ in 0..MAX_TRIES {
             let entry = self.pick()?;
             match guard.may_ask(now, self.ledger.contact(entry).addr) {
                 Verdict::Go => return Some(self.ask(now, entry)),
-                Verdict::Wait(until) => {
-                    wait = wait.min(until);
-                    self.ledger.put_off(entry, due_at(until));
-                }
+                Verdict::Wait(until) => self.ledger.put_off(entry, due_at(until.max(now + MIN_WAIT))),
                 Verdict::Off(until) => self.ledger.put_off(entry, due_at(until)),
                 Verdict::Never(_) => self.ledger.remove(entry),
             }
         }
-        // So many in a row that have to wait means that all do: the flow budget is spent.
-        if wait < Time::MAX {
-            self.pause = wait;
-        }
+        self.pause = now + VAIN;
         None
     }
 
@@ -387,12 +397,7 @@ impl Sampler {
     }
 
     fn pick(&mut self) -> Option<Entry> {
-        let [first, again, small, discover] = Turn::ALL;
-        let order = if self.asks % DISCOVER_SHARE == DISCOVER_SHARE - 1 {
-            [discover, first, again, small]
-        } else {
-            [first, again, small, discover]
-        };
+        let order = ORDERS[self.asks as usize % ORDERS.len()];
         order
             .into_iter()
             .find_map(|turn| self.ledger.next_ready(turn, &mut self.cursors[turn as usize]))

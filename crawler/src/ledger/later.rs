@@ -17,7 +17,7 @@ impl Later {
     /// Adds a node that is not in the heap.
     pub(super) fn push(&mut self, nodes: &mut [Node], number: u32) {
         if self.heap.len() == self.heap.capacity() {
-            self.heap.reserve_exact(self.heap.len() / 8 + 64);
+            self.heap.reserve_exact(self.heap.len() / 16 + 64);
         }
         self.heap.push(number);
         self.rise(nodes, self.heap.len() - 1);

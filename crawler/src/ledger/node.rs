@@ -116,8 +116,13 @@ impl Node {
 
     /// It sent a message of its own; an `answer`, or a question. Its kind may say that it does not sample.
     pub(crate) fn heard(&mut self, client: Client, answer: bool) {
+        let before = self.client.samples();
         if client != Client::Unknown {
             self.client = client;
+        }
+        // A question with another's source address had put it down as a kind that does not sample.
+        if answer && before == Some(false) && self.client.samples() == Some(true) {
+            self.standing = Standing::Alive;
         }
         if answer && self.standing == Standing::Hearsay {
             self.standing = Standing::Alive;

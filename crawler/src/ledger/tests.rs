@@ -157,6 +157,22 @@ fn a_crowd_near_one_key_fills_one_bucket() {
 }
 
 #[test]
+fn renames_do_not_crowd_a_bucket() {
+    let mut ledger = ledger(100_000);
+    for contact in contacts(1_000) {
+        let entry = learn(&mut ledger, &contact);
+        ledger.update(entry, |node| node.failures = 1);
+        let crowded = Contact {
+            id: NodeId::new([7; 20]),
+            ..contact
+        };
+        learn(&mut ledger, &crowded);
+    }
+    let crowd = ledger.bucket(&NodeId::new([7; 20]));
+    assert!(ledger.bucket_of(crowd).count() <= MAX_BUCKET);
+}
+
+#[test]
 fn an_id_is_doubted_only_after_silence() {
     let mut ledger = ledger(100);
     let [first, other]: [Contact; 2] = contacts(2).try_into().unwrap();
@@ -189,8 +205,8 @@ fn a_full_ledger_takes_64_bytes_a_node() {
     }
     assert!(ledger.len() > full * 999 / 1_000);
     let each = ledger.memory_bytes() as f64 / ledger.len() as f64;
-    // Vectors grow by an eighth, so the last growth may have been too generous by that much.
-    assert!(each < 64.0 + 52.0 / 8.0, "{each}");
+    // Vectors grow by a sixteenth, so the last growth may have been too generous by that much.
+    assert!(each < 64.0 + 56.0 / 16.0, "{each}");
 }
 
 #[derive(Clone, Debug)]

@@ -26,15 +26,23 @@ fn sampler() -> Sampler {
     Sampler::new(config(), families, Seed::from_number(1))
 }
 
-/// A guard without limits, in a lab.
+/// The guard of a lab. Nothing is charged to it unless a test does, so its limits are never reached.
 fn guard() -> Guard {
-    guard_with(guard::Limit::per_second(0, 1))
+    guard_with(guard::Limit::per_second(1_000, 1_000))
 }
 
 fn guard_with(total: guard::Limit) -> Guard {
+    guard_of(total, guard::Limit::per_second(0, 1))
+}
+
+fn one_a_second() -> Guard {
+    guard_of(guard::Limit::per_second(1_000, 1_000), guard::Limit::per_second(1, 1))
+}
+
+fn guard_of(total: guard::Limit, per_host: guard::Limit) -> Guard {
     let none = guard::Limit::per_second(0, 1);
     let config = guard::Config {
-        per_host: none,
+        per_host,
         per_network: none,
         total,
         max_flows: 3_000,
@@ -244,6 +252,52 @@ fn a_forged_question_moves_no_sampler() {
     answer_with(&mut sampler, &guard, at(0), LT, &samples(500, 0));
     sampler.learn(at(10), &contact(1), Provenance::Queried, TR, &guard);
     assert_eq!(next_ask(&mut sampler, &mut guard), Some((21_600, Probe::Sample)));
+}
+
+#[test]
+fn a_forged_question_does_not_end_sampling_before_it_began() {
+    let (mut sampler, mut guard) = knowing_one();
+    sampler.learn(at(0), &contact(1), Provenance::Queried, TR, &guard);
+    assert_eq!(next_ask(&mut sampler, &mut guard), Some((0, Probe::FindNode)));
+    answer_without(&mut sampler, &guard, at(1), LT);
+    assert_eq!(next_ask(&mut sampler, &mut guard), Some((1, Probe::Sample)));
+}
+
+#[test]
+fn new_names_without_end_do_not_starve_who_is_due_again() {
+    let (mut sampler, mut guard) = knowing_one();
+    sampler.next(at(0), &mut guard);
+    answer_with(&mut sampler, &guard, at(0), LT, &samples(500, 0));
+    for number in 2..100 {
+        sampler.learn(at(0), &contact(number), Provenance::Named, None, &guard);
+    }
+    let asked: Vec<_> = (0..4).filter_map(|_| sampler.next(at(21_600), &mut guard)).collect();
+    assert!(asked.iter().any(|ask| ask.to == contact(1)));
+}
+
+#[test]
+fn one_host_with_many_ports_does_not_stop_the_rest() {
+    let (mut sampler, mut guard) = (sampler(), one_a_second());
+    for port in 2_000..2_200_u16 {
+        let mut id = [0; 20];
+        id[..2].copy_from_slice(&port.wrapping_mul(331).to_be_bytes());
+        let crowd = Contact {
+            id: NodeId::new(id),
+            addr: SocketAddr::from(([127, 9, 9, 9], port)),
+        };
+        sampler.learn(at(0), &crowd, Provenance::Named, None, &guard);
+    }
+    for number in 1..=50 {
+        sampler.learn(at(0), &contact(number), Provenance::Named, None, &guard);
+    }
+    let mut others = 0;
+    while let Some(now) = sampler.wake().filter(|&wake| wake < at(30)) {
+        if let Some(ask) = sampler.next(now, &mut guard) {
+            guard.charge(now, ask.to.addr);
+            others += usize::from(ask.to.addr.port() == 6881);
+        }
+    }
+    assert_eq!(others, 50);
 }
 
 #[test]
