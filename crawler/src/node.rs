@@ -25,6 +25,7 @@ use crate::sampler::Sampler;
 use crate::state::SavedState;
 use crate::stats::Stats;
 
+mod address;
 mod commands;
 mod inbound;
 mod join;

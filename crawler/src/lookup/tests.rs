@@ -279,6 +279,20 @@ fn refused_hosts_count_as_silent() {
 }
 
 #[test]
+fn one_that_may_not_be_asked_at_all_is_replaced_by_whoever_is_near() {
+    let off = |host| {
+        if host == 0x01 {
+            Verdict::Off(Time::from_secs(600))
+        } else {
+            Verdict::Go
+        }
+    };
+    let mut bench = Bench::new();
+    bench.start(start(FEW, &[0x01], &[0x60]));
+    assert_eq!(bench.asked_if(off), [0x60]);
+}
+
+#[test]
 fn lookups_beyond_the_limit_wait_and_beyond_that_end_at_once() {
     let mut bench = Bench::new();
     let running = bench.start(start(FEW, &[1], &[]));

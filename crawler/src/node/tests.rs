@@ -521,3 +521,34 @@ fn the_id_is_fitted_to_the_address_that_others_agree_on_once() {
     }
     assert_eq!(stubborn.id(Family::V4), first);
 }
+
+#[test]
+fn the_ipv6_dht_is_one_of_its_own() {
+    let at = |number: u16| SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 7000 + number));
+    let mut net = Net::new();
+    for number in 1..=30 {
+        let mut config = lab_config();
+        // All of them are one host.
+        config.guard.per_host = crate::guard::Limit::per_second(0, 0);
+        config.guard.answers_per_host = crate::guard::Limit::per_second(0, 0);
+        config.families.v6 = true;
+        config.routers = vec![at(1)];
+        let mut node = Node::new(config, Seed::from_number(number.into()), None);
+        node.own_address(at(number));
+        node.bootstrap(net.now);
+        net.nodes.insert(at(number), node);
+        net.drain(at(number));
+        net.run(Duration::from_millis(200));
+    }
+    net.run(Duration::from_secs(60));
+    for node in net.nodes.values() {
+        let [v4, v6] = node.gauges().tables;
+        assert_eq!(v4.nodes, 0);
+        assert!(v6.nodes >= K, "{v6:?}");
+    }
+    let node = &net.nodes[&at(9)];
+    assert_ne!(node.id(Family::V4), node.id(Family::V6));
+    let saved = crate::state::decode(&crate::state::encode(&node.save())).unwrap();
+    assert_eq!(saved.node_id6, Some(node.id(Family::V6)));
+    assert!(saved.nodes.iter().all(SocketAddr::is_ipv6));
+}
