@@ -13,7 +13,7 @@ use wire::{InfoHash, NodeId};
 use world::{Effect, Input, Machine, Output, Seed, Time};
 
 use crate::guard::Cidr;
-use crate::{Config, Depth, Event, Few, Node, Plan, Question, state};
+use crate::{Config, Depth, Event, Few, Node, Plan, Question, sampler, state};
 
 pub use setup::{lab_config, sampling};
 pub use steps::steps;
@@ -41,7 +41,7 @@ pub enum Step {
     /// Time passes.
     Wait {
         /// Milliseconds.
-        millis: u16,
+        millis: u32,
     },
     /// The owner wants peers of an infohash, which this host showed.
     GetPeers {
@@ -72,10 +72,15 @@ pub enum Step {
 }
 
 /// Whatever happens: no panic, no spinning, no query to a special-purpose address or beyond a host's budget, nothing
-/// sent unasked after the stop, every lookup ended once, all queues within their bounds.
+/// sent unasked after the stop, nobody sampled too early or in vain, every lookup ended once, all queues within their
+/// bounds.
 pub fn node(steps: &[Step]) {
     let config = Config {
-        sampling: Some(sampling()),
+        sampling: Some(sampler::Config {
+            max_nodes: 20,
+            max_in_flight: 5,
+            ..sampling()
+        }),
         ..lab_config()
     };
     let bounds = (
@@ -101,6 +106,11 @@ pub fn node(steps: &[Step]) {
             gauges.outstanding <= bounds.0 && gauges.lookups <= bounds.1,
             "{gauges:?}"
         );
+        if let Some(sampler) = bench.node.sampler() {
+            let stats = sampler.stats();
+            assert_eq!((stats.inside_interval, stats.to_non_samplers), (0, 0), "{stats:?}");
+            assert!(sampler.known() <= 20);
+        }
     }
     bench.node.handle(bench.now, Input::Stop);
     bench.stopped = true;

@@ -33,8 +33,12 @@ fn step(rest: &mut Rest<'_>) -> Step {
             host,
             body: body(host, rest),
         },
-        9 | 10 => Step::Wait {
-            millis: u16::from_be_bytes([rest.number(), rest.number()]),
+        9 => Step::Wait {
+            millis: u32::from_be_bytes([0, 0, rest.number(), rest.number()]),
+        },
+        // Up to four hours, for intervals and rests.
+        10 => Step::Wait {
+            millis: u32::from(rest.number()) * 60_000,
         },
         11 => Step::GetPeers {
             host,
@@ -135,6 +139,10 @@ fn body(host: u8, rest: &mut Rest<'_>) -> Vec<u8> {
         to.end();
     }
     to.end();
+    if kind & 128 != 0 {
+        let client = [b"LT\x01\x02", b"LT\x02\x08", b"UT\xb0\x12", b"TR\x04\x00"][usize::from(rest.number() % 4)];
+        to.bytes(b"v").bytes(client);
+    }
     out.extend_from_slice(b"1:y1:re");
     out
 }
