@@ -152,7 +152,8 @@ impl Session {
         }
         let habits = stage.population.config.profile.habits(self.peer.kind);
         let mut words = Vec::new();
-        let mut ours = Handshake::new(self.key.infohash, self.peer_id(habits)).with_dht();
+        // No DHT bit: there is no node at the address of a peer.
+        let mut ours = Handshake::new(self.key.infohash, self.peer_id(habits));
         if self.peer.conduct != Conduct::NoExtensions {
             ours = ours.with_extended();
         }
@@ -170,7 +171,6 @@ impl Session {
         if extends && !first {
             self.put_extended(habits, stage.population.config.port, &mut words);
         }
-        Message::Port(stage.population.config.port).encode(&mut words);
         self.say(stage, words);
     }
 

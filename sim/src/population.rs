@@ -99,7 +99,7 @@ impl Population {
         }
     }
 
-    /// The router: answers find_node and ping, knows random nodes, and holds nothing (A9).
+    /// The router: answers ping, find_node and get_peers with random contacts, and holds nothing (A9).
     pub fn bootstrap(&self) -> SocketAddr {
         SocketAddr::from((ROUTER, self.config.port))
     }

@@ -80,22 +80,23 @@ impl Lab {
         }
     }
 
-    /// A router answers ping and find_node (A9).
+    /// A router answers ping and find_node (A9), and get_peers, by which libtorrent finds its first nodes: with contacts
+    /// only.
     fn ask_router(&mut self, asking: &Asking<'_>) {
         let population = &self.population;
         self.draft.nodes.clear();
-        match asking.query.method {
-            Method::Ping => {}
-            Method::FindNode { target } => {
-                let mut near = Vec::new();
-                let draw = self
-                    .pairs
-                    .get(&(asking.client, asking.ip))
-                    .map_or(0, |pair| pair.packets);
-                population.nodes.known_to_router(draw, &target, &mut near);
-                put_rumours(population, &near, &mut self.draft.nodes);
-            }
+        let target = match asking.query.method {
+            Method::Ping => None,
+            Method::FindNode { target } => Some(target),
+            Method::GetPeers { info_hash, .. } => Some(info_hash.as_target()),
             _ => return,
+        };
+        if let Some(target) = target {
+            let pair = self.pairs.get(&(asking.client, asking.ip));
+            let draw = pair.map_or(0, |pair| pair.packets);
+            let mut near = Vec::new();
+            population.nodes.known_to_router(draw, &target, &mut near);
+            put_rumours(population, &near, &mut self.draft.nodes);
         }
         let mut reply = Reply::new(population.router);
         reply.nodes = &self.draft.nodes;

@@ -99,6 +99,15 @@ fn the_router_gives_contacts_and_nothing_else() {
     let target = NodeId::new([3; 20]);
     let bytes = ask(&mut lab, Time::ZERO, router, Method::FindNode { target }).unwrap();
     assert_eq!(reply(&bytes).contacts().count(), 8);
+    // libtorrent finds its first nodes so.
+    let method = Method::GetPeers {
+        info_hash: lab.population.keys.all()[0].infohash,
+        noseed: false,
+        scrape: false,
+    };
+    let bytes = ask(&mut lab, Time::ZERO, router, method).unwrap();
+    assert_eq!(reply(&bytes).contacts().count(), 8);
+    assert!(reply(&bytes).token.is_none() && !reply(&bytes).values.is_present());
     assert_eq!(ask(&mut lab, Time::ZERO, router, SAMPLE), None);
 }
 
