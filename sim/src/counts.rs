@@ -70,10 +70,11 @@ pub struct Counts {
     pub samplers: u64,
     /// Infohashes in the delivered samples, repetitions included.
     pub infohashes_in_samples: u64,
-    /// sample_infohashes queries that reached a node before the interval of its last delivered sample was over. A
-    /// sample that took more than a second does not count: the client may have given up before.
+    /// sample_infohashes queries that reached a node before the interval of its last delivered sample was over. Only
+    /// samples that the client must have believed count: it may have given up on one that took half a second, and one
+    /// from a host that goes round under two ids may have had the wrong one for it.
     pub samples_inside_interval: u64,
-    /// sample_infohashes queries that reached a node that had already answered one without a sample.
+    /// sample_infohashes queries that reached a node that had already answered one without a sample; as above.
     pub samples_to_known_refusers: u64,
     /// Questions that nodes asked clients.
     pub asked: u64,

@@ -1,5 +1,7 @@
 //! Who is in the DHT, and what each of them knows of the others.
 
+use std::collections::BTreeSet;
+
 use rand::Rng;
 use wire::NodeId;
 use wire::id::Distance;
@@ -76,6 +78,8 @@ pub(crate) struct Nodes {
     ids: Vec<NodeId>,
     traits: Vec<Traits>,
     rumours: Vec<Rumour>,
+    /// Living nodes whose address also goes round under a wrong id.
+    misnamed: BTreeSet<Host>,
     /// Hosts above the nodes that circulate although nobody is there.
     ghosts: u32,
     buckets: Dice,
@@ -120,12 +124,16 @@ impl Nodes {
             per_answering(contacts.forged) as u32,
         );
         let ghosts = dead + forged;
+        let mut misnamed = BTreeSet::new();
         for ghost in 0..ghosts {
             // Half of what is forged names a real host by a wrong id, which answers and is not believed.
             let borrowed = ghost >= dead && ghost % 2 == 0;
-            let host = match rumour.below(u64::from(ghost), 1, count as u64) as Host {
-                somebody if borrowed => somebody,
-                _ => count as Host + ghost,
+            let host = if borrowed {
+                let somebody = rumour.below(u64::from(ghost), 1, count as u64) as Host;
+                misnamed.insert(somebody);
+                somebody
+            } else {
+                count as Host + ghost
             };
             rumours.push(Rumour { id: random_id(), host });
         }
@@ -134,6 +142,7 @@ impl Nodes {
             ids,
             traits,
             rumours,
+            misnamed,
             ghosts,
             buckets: Dice::new(seed, "buckets"),
         }
@@ -163,6 +172,10 @@ impl Nodes {
             .zip(&self.ids)
             .zip(&self.traits)
             .map(|((host, id), traits)| (host, *id, traits))
+    }
+
+    pub(crate) fn is_misnamed(&self, node: Host) -> bool {
+        self.misnamed.contains(&node)
     }
 
     pub(crate) fn rumours(&self) -> &[Rumour] {

@@ -26,8 +26,9 @@ struct Asking<'a> {
     query: Query<'a>,
 }
 
-/// An answer that takes longer may come too late for a client that has given up: asking again is not held against it.
-const PROMPT: Duration = Duration::from_secs(1);
+/// An answer that takes longer may come too late for a client that has given up, as adaptive timeouts do from here on:
+/// asking again is not held against it.
+const PROMPT: Duration = Duration::from_millis(500);
 
 impl Lab {
     pub(super) fn datagram(&mut self, now: Time, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
@@ -125,9 +126,36 @@ impl Lab {
         }
         if samples && asking.now < pair.next_sample {
             self.counts.samples_inside_interval += 1;
+            eprintln!(
+                "INSIDE {} now {:?} next {:?} kind {:?} rumours {} rtt {:?}",
+                asking.ip,
+                asking.now,
+                pair.next_sample,
+                traits.kind,
+                self.population
+                    .nodes
+                    .rumours()
+                    .iter()
+                    .filter(|r| r.host == node)
+                    .count(),
+                self.net.rtt(asking.client, asking.ip)
+            );
         }
         if samples && pair.refused_sample {
             self.counts.samples_to_known_refusers += 1;
+            eprintln!(
+                "REFUSER {} now {:?} kind {:?} rumours {} rtt {:?}",
+                asking.ip,
+                asking.now,
+                traits.kind,
+                self.population
+                    .nodes
+                    .rumours()
+                    .iter()
+                    .filter(|r| r.host == node)
+                    .count(),
+                self.net.rtt(asking.client, asking.ip)
+            );
         }
         let mut asked = Asked {
             population: &self.population,
@@ -162,7 +190,8 @@ impl Lab {
             && samples
             && traits.readable()
         {
-            self.sampled(asking, delay <= PROMPT);
+            // Who was told a wrong id for this host does not believe its answer, either.
+            self.sampled(asking, delay <= PROMPT && !self.population.nodes.is_misnamed(node));
         }
     }
 
@@ -211,12 +240,12 @@ impl Lab {
     }
 
     /// Keeps the judge's books on an answer to sample_infohashes that gets through.
-    fn sampled(&mut self, asking: &Asking<'_>, prompt: bool) {
+    fn sampled(&mut self, asking: &Asking<'_>, believed: bool) {
         let Some(pair) = self.pairs.get_mut(&(asking.client, asking.ip)) else {
             return;
         };
         if self.draft.samples.is_none() {
-            pair.refused_sample |= prompt;
+            pair.refused_sample |= believed;
             return;
         }
         let interval = self
@@ -225,7 +254,7 @@ impl Lab {
             .and_then(|secs| u64::try_from(secs).ok())
             .unwrap_or(0);
         self.counts.intervals += u64::from(asking.now >= pair.next_sample);
-        if prompt {
+        if believed {
             pair.next_sample = asking.now + Duration::from_secs(interval);
         }
         self.counts.samples_answered += 1;
