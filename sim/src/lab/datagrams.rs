@@ -126,36 +126,9 @@ impl Lab {
         }
         if samples && asking.now < pair.next_sample {
             self.counts.samples_inside_interval += 1;
-            eprintln!(
-                "INSIDE {} now {:?} next {:?} kind {:?} rumours {} rtt {:?}",
-                asking.ip,
-                asking.now,
-                pair.next_sample,
-                traits.kind,
-                self.population
-                    .nodes
-                    .rumours()
-                    .iter()
-                    .filter(|r| r.host == node)
-                    .count(),
-                self.net.rtt(asking.client, asking.ip)
-            );
         }
         if samples && pair.refused_sample {
             self.counts.samples_to_known_refusers += 1;
-            eprintln!(
-                "REFUSER {} now {:?} kind {:?} rumours {} rtt {:?}",
-                asking.ip,
-                asking.now,
-                traits.kind,
-                self.population
-                    .nodes
-                    .rumours()
-                    .iter()
-                    .filter(|r| r.host == node)
-                    .count(),
-                self.net.rtt(asking.client, asking.ip)
-            );
         }
         let mut asked = Asked {
             population: &self.population,
