@@ -100,9 +100,9 @@ fn config() -> Config {
         max_waiting: 1_000,
         retry: Retry {
             tries: 1,
-            no_peers: Duration::ZERO,
-            unreachable: Duration::ZERO,
-            unfetchable: Duration::ZERO,
+            no_peers: Some(Duration::ZERO),
+            unreachable: Some(Duration::ZERO),
+            unfetchable: Some(Duration::ZERO),
             max_delay: Duration::ZERO,
         },
         opt_out: Vec::new(),

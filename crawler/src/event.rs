@@ -80,6 +80,9 @@ pub struct LookupDone {
     pub answered: u32,
     /// The nearest nodes that answered, nearest first; empty (and unallocated) unless it was a full walk.
     pub closest: Vec<Contact>,
+    /// The nearest nodes that were named and not asked, nearest first: other replicas, for another try. In place, since
+    /// a lookup allocates nothing.
+    pub spare: [Option<Contact>; 2],
 }
 
 /// What came of a single question.

@@ -40,12 +40,13 @@ pub struct Config {
 pub struct Retry {
     /// Tries of one infohash in all; 1 means no retry.
     pub tries: u8,
-    /// First delay after [`Outcome::NoPeers`]. Most torrents have one peer, which may be back in hours (network-model 7).
-    pub no_peers: Duration,
-    /// First delay after [`Outcome::Unreachable`].
-    pub unreachable: Duration,
-    /// First delay after [`Outcome::Unfetchable`].
-    pub unfetchable: Duration,
+    /// First delay after [`Outcome::NoPeers`]; `None` means no retry. Most torrents have one peer, which may be back in
+    /// hours (network-model 7).
+    pub no_peers: Option<Duration>,
+    /// First delay after [`Outcome::Unreachable`]; `None` means no retry.
+    pub unreachable: Option<Duration>,
+    /// First delay after [`Outcome::Unfetchable`]; `None` means no retry.
+    pub unfetchable: Option<Duration>,
     /// No delay is longer.
     pub max_delay: Duration,
 }
@@ -206,13 +207,23 @@ impl Frontier {
             .queue
             .count_try(fingerprint)
             .filter(|&tries| tries < self.retry.tries);
-        if let Some(tries) = tries {
-            let due = now + self.retry.delay(outcome, tries);
+        if let Some(delay) = tries.and_then(|tries| self.retry.delay(outcome, tries)) {
+            let due = now + delay;
             if self.queue.put_off(fingerprint, due) {
                 self.counts.retries += 1;
                 return Fate::RetryAt(due);
             }
         }
+        self.abandon(info_hash)
+    }
+
+    /// A try of a taken infohash failed, and no other is to follow.
+    pub fn give_up(&mut self, info_hash: &InfoHash, outcome: Outcome) -> Fate {
+        self.counts.failed.count(outcome);
+        self.abandon(info_hash)
+    }
+
+    fn abandon(&mut self, info_hash: &InfoHash) -> Fate {
         self.counts.given_up += 1;
         self.finish(info_hash, Standing::GivenUp);
         Fate::GivenUp
@@ -295,14 +306,14 @@ impl Frontier {
 }
 
 impl Retry {
-    fn delay(&self, outcome: Outcome, tries: u8) -> Duration {
+    fn delay(&self, outcome: Outcome, tries: u8) -> Option<Duration> {
         let first = match outcome {
             Outcome::NoPeers => self.no_peers,
             Outcome::Unreachable => self.unreachable,
             Outcome::Unfetchable => self.unfetchable,
         };
-        let doubled = first.saturating_mul(1 << u32::from(tries - 1).min(16));
-        doubled.min(self.max_delay)
+        let doubled = first?.saturating_mul(1 << u32::from(tries - 1).min(16));
+        Some(doubled.min(self.max_delay))
     }
 }
 

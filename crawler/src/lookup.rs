@@ -99,7 +99,7 @@ impl Lookups {
     }
 
     /// Starts a lookup, or lets it wait for a slot. Beyond `max_waiting` it is over at once, without a question.
-    pub(crate) fn start(&mut self, now: Time, start: Start) -> Result<LookupId, Finished> {
+    pub(crate) fn start(&mut self, now: Time, start: Start) -> Result<LookupId, Box<Finished>> {
         self.started += 1;
         let lookup = LookupId(self.started);
         if let Some(slot) = self.free.pop() {
@@ -107,7 +107,7 @@ impl Lookups {
         } else if self.waiting.len() < self.config.max_waiting {
             self.waiting.push_back((lookup, start));
         } else {
-            return Err(Finished::unasked(lookup, start.target, start.quiet));
+            return Err(Box::new(Finished::unasked(lookup, start.target, start.quiet)));
         }
         Ok(lookup)
     }
@@ -200,6 +200,15 @@ impl Lookups {
         Some(self.finish(now, slot, false))
     }
 
+    /// Ends one lookup, and tells nobody. One that is over already is none.
+    pub(crate) fn cancel(&mut self, now: Time, lookup: LookupId) {
+        self.waiting.retain(|(waiting, _)| *waiting != lookup);
+        let running = (0..self.slots.len()).find(|&slot| self.target((slot, lookup)).is_some());
+        if let Some(slot) = running {
+            self.finish(now, slot, false);
+        }
+    }
+
     /// Lookups that could start to run now.
     pub(crate) fn room(&self) -> usize {
         self.free.len()
@@ -253,6 +262,7 @@ impl Finished {
                 queries: 0,
                 answered: 0,
                 closest: Vec::new(),
+                spare: [None; 2],
             },
             quiet,
             converged: false,

@@ -31,6 +31,7 @@ mod inbound;
 mod join;
 mod outbound;
 mod outbox;
+mod owner;
 mod sampling;
 
 pub use commands::Gauges;

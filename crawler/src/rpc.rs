@@ -82,8 +82,9 @@ pub(crate) enum Mismatch {
     UnknownTransaction,
     /// Somebody else than the one asked; the question stays outstanding, or a forger could silence anyone.
     WrongAddress,
-    /// The right host after the timeout.
-    Late,
+    /// The right host after the timeout, or a second time. The question, if this is its first answer, with the right id:
+    /// its asker has gone on, and what it says is still true.
+    Late(Option<Call>),
     /// The right host under another id than the one asked for; the question is over.
     WrongId(Call),
 }
@@ -186,8 +187,8 @@ impl Rpc {
             self.learn(rtt);
         }
         if !waiting {
-            // A second copy of an answer in time has the same effect as a late one: none.
-            return Err(Mismatch::Late);
+            let right_id = call.id.is_none() || id.is_none() || call.id == id;
+            return Err(Mismatch::Late((first && right_id).then_some(call)));
         }
         self.release(index);
         match (call.id, id) {

@@ -80,6 +80,8 @@ pub struct Stats {
     pub find_node_answers: u64,
     /// Queries refused by a KRPC error.
     pub errors: u64,
+    /// Queries answered under another id than was asked for.
+    pub strangers: u64,
     /// Queries not answered in time.
     pub silences: u64,
     /// Of these, those whose timeout nobody reported.
@@ -310,6 +312,24 @@ impl Sampler {
             self.ledger.put_off(entry, due_at(now + self.config.retry_after));
         } else {
             self.rest_after_failure(now, entry);
+        }
+    }
+
+    /// `from` answered a sampling query after its timeout, and showed no sample: it does not sample.
+    pub fn on_belated_refusal(&mut self, now: Time, from: SocketAddr) {
+        if let Some(entry) = self.ledger.find(&from) {
+            self.ledger.update(entry, Node::does_not_sample);
+            self.ledger.put_off(entry, due_at(now + self.config.non_sampler_rest));
+        }
+    }
+
+    /// Somebody else than was asked for stands at `to`: the answer carries another id, and is not taken. Whoever it is has
+    /// shown its sample, and is not asked again within the longest interval.
+    pub fn on_stranger(&mut self, now: Time, to: SocketAddr) {
+        if let Some((entry, _)) = self.ended(to) {
+            self.stats.strangers += 1;
+            self.ledger
+                .put_off(entry, due_at(now + Duration::from_secs(MAX_INTERVAL.into())));
         }
     }
 

@@ -113,7 +113,7 @@ closed_list! {
         WrongAddress => "wrong_address",
         /// Answered by another node id than the one asked for.
         WrongId => "wrong_id",
-        /// Answered after the timeout.
+        /// Answered after the timeout: what it shows is used, who asked has gone on. Or a second copy of an answer.
         Late => "late",
         /// Our own node id, echoed back or forged.
         OwnId => "own_id",

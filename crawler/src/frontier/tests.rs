@@ -16,9 +16,9 @@ fn config() -> Config {
         max_waiting: 10,
         retry: Retry {
             tries: 3,
-            no_peers: MINUTE,
-            unreachable: 2 * MINUTE,
-            unfetchable: 4 * MINUTE,
+            no_peers: Some(MINUTE),
+            unreachable: Some(2 * MINUTE),
+            unfetchable: Some(4 * MINUTE),
             max_delay: 7 * MINUTE,
         },
         opt_out: vec![hash(250), hash(240)],
@@ -68,6 +68,20 @@ fn secs(secs: u64) -> Time {
 
 fn take(frontier: &mut Frontier, now: Time) -> Option<InfoHash> {
     frontier.take(now).map(|work| work.info_hash)
+}
+
+#[test]
+fn an_outcome_without_a_delay_is_not_tried_again() {
+    let mut config = config();
+    config.retry.no_peers = None;
+    let mut frontier = Frontier::new(config, Seed::from_number(1));
+    frontier.sighted(Time::ZERO, &sample(hash(7), 1));
+    let work = frontier.take(Time::ZERO).unwrap();
+    assert_eq!(
+        frontier.failed(Time::ZERO, &work.info_hash, Outcome::NoPeers),
+        Fate::GivenUp
+    );
+    assert_eq!(frontier.wake(), None);
 }
 
 #[test]

@@ -63,7 +63,7 @@ impl Bench {
     fn start(&mut self, start: Start) -> LookupId {
         self.lookups.start(self.now, start).unwrap_or_else(|finished| {
             let lookup = finished.done.lookup;
-            self.finished.push_back(finished);
+            self.finished.push_back(*finished);
             lookup
         })
     }

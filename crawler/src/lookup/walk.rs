@@ -173,6 +173,8 @@ impl Walk {
                 }
             }
         }
+        let unasked = |held: &&Candidate| held.state == State::New && held.id_known;
+        let mut spare = self.candidates.iter().filter(unasked).map(|held| held.contact);
         Finished {
             done: LookupDone {
                 lookup: self.lookup,
@@ -181,6 +183,7 @@ impl Walk {
                 queries: self.queries,
                 answered: self.answered,
                 closest,
+                spare: [spare.next(), spare.next()],
             },
             quiet: self.quiet,
             converged: converged && full,

@@ -186,7 +186,7 @@ impl Node {
         self.idle_since = None;
         let named = InfoHash::new(*target.point().as_bytes());
         let outcome = if self.stopping || self.opted_out.contains(&named) {
-            Err(self.lookups.refuse(target))
+            Err(Box::new(self.lookups.refuse(target)))
         } else {
             let known = [Family::V4, Family::V6].map(|family| self.known_near(&target.point(), family));
             let (routers, quiet) = (Vec::new(), false);
@@ -201,7 +201,7 @@ impl Node {
         };
         outcome.unwrap_or_else(|finished| {
             let lookup = finished.done.lookup;
-            self.finish(finished);
+            self.finish(*finished);
             lookup
         })
     }

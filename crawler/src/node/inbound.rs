@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use wire::krpc::{Body, Message, Query, Reply, query_transaction};
+use wire::krpc::{Body, Message, Query, Reply, error_code, query_transaction};
 use world::Time;
 
 use super::Node;
 use crate::contacts::{Contact, Family};
 use crate::event::{Answer, Event, LookupId, Target};
 use crate::responder::{Heard, OurSide};
-use crate::rpc::{Asker, Call, Mismatch};
+use crate::rpc::{Asker, Call, Mismatch, Question};
 use crate::stats::{Drop, Kind};
 
 impl Node {
@@ -126,6 +126,7 @@ impl Node {
     fn answered(&mut self, now: Time, from: SocketAddr, message: &Message<'_>, reply: &Reply<'_>) {
         let (call, rtt) = match self.rpc.settle(now, from, message.transaction, Some(reply.id)) {
             Ok(settled) => settled,
+            Err(Mismatch::Late(Some(call))) => return self.belated(now, from, &call, message, reply),
             Err(mismatch) => return self.disbelieve(now, from, mismatch),
         };
         self.guard.answered(now, from);
@@ -156,12 +157,42 @@ impl Node {
         }
     }
 
+    /// An answer after the timeout. Its node was taken for silent; what it shows and whom it names is as good as any, and a
+    /// sample that were lost here would be asked for again inside its interval.
+    fn belated(&mut self, now: Time, from: SocketAddr, call: &Call, message: &Message<'_>, reply: &Reply<'_>) {
+        self.stats.drops.count(Drop::Late);
+        self.guard.answered(now, from);
+        if self.is_own_id(&reply.id) {
+            return;
+        }
+        let contact = Contact {
+            id: reply.id,
+            addr: from,
+        };
+        match call.asker {
+            Asker::Sampler => {
+                self.feed_sampler(now, &contact, message.version, reply);
+                self.belated_refusal(now, from, call, reply.samples.is_none());
+            }
+            Asker::Lookup { slot, lookup } => self.feed_lookup(now, (slot, lookup), contact, reply),
+            Asker::Upkeep | Asker::Owner(_) => {}
+        }
+    }
+
+    /// After the timeout it turned out that a node does not sample.
+    fn belated_refusal(&mut self, now: Time, from: SocketAddr, call: &Call, refused: bool) {
+        let asked = call.asker == Asker::Sampler && matches!(call.question, Question::Sample(_));
+        if let (true, Some(sampler)) = (asked && refused, &mut self.sampler) {
+            sampler.on_belated_refusal(now, from);
+        }
+    }
+
     /// An answer that is not believed, and what follows from it.
     fn disbelieve(&mut self, now: Time, from: SocketAddr, mismatch: Mismatch) {
         match mismatch {
             Mismatch::UnknownTransaction => self.stats.drops.count(Drop::UnknownTransaction),
             Mismatch::WrongAddress => self.stats.drops.count(Drop::WrongAddress),
-            Mismatch::Late => {
+            Mismatch::Late(_) => {
                 self.stats.drops.count(Drop::Late);
                 self.guard.answered(now, from);
             }
@@ -171,7 +202,10 @@ impl Node {
                 if let Some(id) = call.id {
                     self.table(Family::of(&from)).suspect(&Contact { id, addr: from });
                 }
-                self.fruitless(now, &call);
+                match (&mut self.sampler, call.asker) {
+                    (Some(sampler), Asker::Sampler) => sampler.on_stranger(now, from),
+                    _ => self.fruitless(now, &call),
+                }
             }
         }
     }
@@ -180,6 +214,11 @@ impl Node {
     fn refused(&mut self, now: Time, from: SocketAddr, transaction: &[u8], (code, text): (i64, &[u8])) {
         let (call, _) = match self.rpc.settle(now, from, transaction, None) {
             Ok(settled) => settled,
+            Err(Mismatch::Late(Some(call))) => {
+                self.stats.drops.count(Drop::Late);
+                self.guard.refused(now, from, code);
+                return self.belated_refusal(now, from, &call, code == error_code::METHOD_UNKNOWN);
+            }
             Err(mismatch) => return self.disbelieve(now, from, mismatch),
         };
         self.stats.errors.count(call.question.asked());

@@ -95,7 +95,7 @@ fn the_timeout_follows_the_round_trips() {
 }
 
 #[test]
-fn late_answers_have_no_effect_but_lengthen_the_timeout() {
+fn late_answers_are_told_once_and_lengthen_the_timeout() {
     let mut rpc = rpc(100);
     for _ in 0..40 {
         let transaction = rpc.begin(Time::ZERO, ping(1)).unwrap();
@@ -108,7 +108,11 @@ fn late_answers_have_no_effect_but_lengthen_the_timeout() {
         rpc.expire(Time::from_secs(16)).unwrap();
         assert_eq!(
             rpc.settle(Time::from_secs(16), host(1), &transaction, Some(id(1))),
-            Err(Mismatch::Late)
+            Err(Mismatch::Late(Some(ping(1))))
+        );
+        assert_eq!(
+            rpc.settle(Time::from_secs(17), host(1), &transaction, Some(id(1))),
+            Err(Mismatch::Late(None))
         );
     }
     assert!(rpc.timeout() > Duration::from_secs(1));

@@ -1,3 +1,5 @@
+//! Writing bencode into a lent buffer.
+
 /// Writes bencode at the end of a lent vector; allocates only when that has to grow.
 ///
 /// Canonical as long as the caller gives the keys of a dictionary in the order of their bytes, which debug builds

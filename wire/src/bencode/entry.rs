@@ -1,3 +1,5 @@
+//! An owned bencode value of any kind, to be built and changed (FMT-04).
+
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -1,3 +1,5 @@
+//! What is wrong with bytes that are not bencode, and where.
+
 use thiserror::Error;
 
 /// Why bytes are not the bencode that was asked for. Every offset counts bytes from the start of the input.

@@ -1,3 +1,5 @@
+//! How deep a reader is, in a fixed number of bits: nesting costs no memory and no recursion.
+
 /// The deepest nesting that any [`Limits`](super::Limits) can allow: one bit of [`Nest`] per open container.
 pub const MAX_DEPTH: usize = 128;
 

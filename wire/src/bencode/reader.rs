@@ -1,3 +1,5 @@
+//! The pull parser that everything else reads bencode with.
+
 use super::nest::{MAX_DEPTH, Nest, Token};
 use super::{BencodeError, Limits, Value};
 

@@ -1,3 +1,5 @@
+//! A validated view on bencode in place: nothing is copied, every value knows its raw span.
+
 use std::fmt;
 
 use super::{Item, Kind, Reader};

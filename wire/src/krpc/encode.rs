@@ -1,3 +1,5 @@
+//! Messages to bytes, keys in canonical order, without an allocation.
+
 use std::net::SocketAddr;
 
 use super::query::Arguments;

@@ -1,3 +1,5 @@
+//! Why a datagram is no KRPC message: a closed list, cheap to count; and the codes of KRPC errors.
+
 use thiserror::Error;
 
 use crate::bencode::BencodeError;

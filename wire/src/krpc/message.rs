@@ -1,3 +1,5 @@
+//! One KRPC datagram: transaction, version, and what it says (BEP 5).
+
 use std::net::SocketAddr;
 
 use super::query::Arguments;

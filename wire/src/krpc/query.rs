@@ -1,3 +1,5 @@
+//! Queries of BEP 5, 32, 33, 43, 44 and 51.
+
 use super::KrpcError;
 use crate::bencode::{BencodeError, Item, Reader, Value};
 use crate::{InfoHash, NodeId};

@@ -1,3 +1,5 @@
+//! Replies of BEP 5, 32, 33, 42, 44 and 51, read and written by one type.
+
 use std::net::SocketAddr;
 
 use super::Values;

@@ -1,3 +1,5 @@
+//! The peers of a `get_peers` reply: a list of compact endpoints, as the network really sends it.
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::slice;

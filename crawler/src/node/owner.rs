@@ -1,0 +1,31 @@
+//! What the owner does beside its commands: dial peers within the same flow budget, and change its mind.
+
+use std::net::SocketAddr;
+
+use world::Time;
+
+use super::Node;
+use crate::event::LookupId;
+
+impl Node {
+    /// Whether we know somebody and have walked home: a lookup begun now starts near the truth.
+    pub fn is_joined(&self) -> bool {
+        self.tables.iter().any(|table| table.size().nodes > 0) && self.lookups.len() == 0
+    }
+
+    /// Endpoints that may still be touched within the flow window (crawlers R11).
+    pub fn flow_room(&mut self, now: Time) -> usize {
+        self.config.guard.max_flows.saturating_sub(self.guard.flows(now))
+    }
+
+    /// The owner dials `to`: a flow on the routers in between, like a query.
+    pub fn touch_flow(&mut self, now: Time, to: SocketAddr) {
+        self.guard.touch_flow(now, to);
+    }
+
+    /// The owner has what it looked for: no further query is spent on this lookup, and nothing more is told of it.
+    pub fn cancel_lookup(&mut self, now: Time, lookup: LookupId) {
+        self.idle_since = None;
+        self.lookups.cancel(now, lookup);
+    }
+}

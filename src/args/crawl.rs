@@ -1,0 +1,110 @@
+//! Flags of `crawl` and `peers`, and those that several commands share.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::InsideLabArgs;
+
+/// Crawl the DHT.
+#[derive(Args, Debug, Serialize)]
+#[command(after_help = "Watch it live:       tail -f metadata.txt\n\
+    Count successes:     grep \",True$\" metadata.txt | wc -l\n\
+    Count infohashes:    cut -d, -f1 metadata.txt | sort -u | wc -l\n\
+    Run it again to go on where it stopped; --fresh sets the old files aside.")]
+pub struct CrawlArgs {
+    /// Infohashes processed at the most; 0 means no limit
+    #[arg(long, default_value_t = 999_999, value_name = "N")]
+    pub max_infohashes: u64,
+    /// Peers kept, and rows written, at the most per infohash; 0 means no limit
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub peers_per_infohash: u32,
+    /// Peers dialled at the most per infohash; 0 means no limit
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    pub metadata_peer_attempts: u32,
+    /// Seconds until the crawl ends by itself; 0 means no limit
+    #[arg(long, default_value_t = 86_400, value_name = "SECONDS")]
+    pub overall_timeout: u64,
+    /// Where rows go
+    #[command(flatten)]
+    pub out: OutArgs,
+    /// How it behaves toward the network
+    #[command(flatten)]
+    pub net: NetArgs,
+    /// A lab inside this command
+    #[command(flatten)]
+    pub lab: InsideLabArgs,
+}
+
+/// Where rows and state go.
+#[derive(Args, Debug, Serialize)]
+#[command(next_help_heading = "Output")]
+pub struct OutArgs {
+    /// The file that rows are appended to [default: metadata.txt, or peers.csv for `peers`]
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Rows to stdout only; no file is written or read, nothing is resumed
+    #[arg(long)]
+    pub stdout_only: bool,
+    /// Rows to stdout even if it is a terminal (there a progress display stands instead)
+    #[arg(long)]
+    pub stdout: bool,
+    /// Where lasting state is kept: resume journal, node id and contacts, run.json, torrents/
+    #[arg(long, default_value = "data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Start anew: old files are set aside under a numbered name, never truncated
+    #[arg(long)]
+    pub fresh: bool,
+    /// Write each fetched info dictionary as DATA_DIR/torrents/<infohash>.torrent
+    #[arg(long)]
+    pub save_torrents: bool,
+}
+
+/// How the node behaves toward the network.
+#[derive(Args, Debug, Serialize)]
+#[command(next_help_heading = "Network")]
+pub struct NetArgs {
+    /// A node to start from; repeatable, and replaces the public routers
+    #[arg(long, value_name = "HOST:PORT")]
+    pub bootstrap: Vec<String>,
+    /// Local UDP address; repeatable, one per family [default: 0.0.0.0 and [::], first free port of 6881-6889]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub bind: Vec<SocketAddr>,
+    /// What the line can carry: sets --rate and --max-flows together
+    #[arg(long, value_enum, default_value_t = Profile::Home)]
+    pub profile: Profile,
+    /// DHT queries per second, over all hosts [default: home 50, vps 500, lab 4000]
+    #[arg(long, value_name = "N")]
+    pub rate: Option<u32>,
+    /// Remote endpoints touched in any 120 s, the load on a NAT table [default: home 2048, vps 60000, lab 1000000]
+    #[arg(long, value_name = "N")]
+    pub max_flows: Option<usize>,
+    /// The source of all chance, to repeat a run [default: drawn, and written to run.json]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Talk to 127.0.0.0/8 and ::1, as a lab needs; refused otherwise
+    #[arg(long)]
+    pub allow_loopback: bool,
+    /// Networks never to be contacted: a file of CIDR blocks, one a line, `#` begins a comment
+    #[arg(long, value_name = "FILE")]
+    pub blocklist: Option<PathBuf>,
+    /// Infohashes never to be asked for or written: a file, one a line, `#` begins a comment
+    #[arg(long, value_name = "FILE")]
+    pub opt_out: Option<PathBuf>,
+    /// Tell other nodes that we answer no queries (BEP 43), for a node that strangers cannot reach
+    #[arg(long)]
+    pub read_only: bool,
+}
+
+/// What the line can carry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ValueEnum)]
+pub enum Profile {
+    /// A home router: 50 queries/s, 2,048 flows
+    Home,
+    /// A server without NAT: 500 queries/s, 60,000 flows
+    Vps,
+    /// A private network on this machine: 4,000 queries/s, 1,000,000 flows
+    Lab,
+}

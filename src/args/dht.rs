@@ -1,0 +1,83 @@
+//! Flags of `dht`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::{InsideLabArgs, NetArgs};
+
+/// Ask the DHT one question.
+#[derive(Args, Debug, Serialize)]
+pub struct DhtArgs {
+    /// The question.
+    #[command(subcommand)]
+    pub command: DhtCommand,
+}
+
+/// The questions.
+#[derive(Subcommand, Debug, Serialize)]
+pub enum DhtCommand {
+    /// Is this node there? Prints its id, version and round trip
+    Ping {
+        /// The node
+        #[arg(value_name = "HOST:PORT")]
+        node: String,
+        /// What every question takes
+        #[command(flatten)]
+        common: DhtCommon,
+    },
+    /// Which nodes are closest to an id? One node's answer, or a whole lookup
+    FindNode {
+        /// 40 hex digits
+        #[arg(value_name = "ID")]
+        target: String,
+        /// Ask only this node
+        #[arg(long, value_name = "HOST:PORT")]
+        node: Option<String>,
+        /// What every question takes
+        #[command(flatten)]
+        common: DhtCommon,
+    },
+    /// Who has this torrent? One node's answer, or a whole lookup
+    GetPeers {
+        /// 40 hex digits, or a magnet link
+        #[arg(value_name = "INFOHASH")]
+        info_hash: String,
+        /// Ask only this node
+        #[arg(long, value_name = "HOST:PORT")]
+        node: Option<String>,
+        /// What every question takes
+        #[command(flatten)]
+        common: DhtCommon,
+    },
+    /// Which infohashes does this node store? (BEP 51)
+    Sample {
+        /// The node
+        #[arg(value_name = "HOST:PORT")]
+        node: String,
+        /// 40 hex digits; the node names its contacts closest to it [default: chosen at random]
+        #[arg(long, value_name = "ID")]
+        target: Option<String>,
+        /// What every question takes
+        #[command(flatten)]
+        common: DhtCommon,
+    },
+}
+
+/// What every question takes.
+#[derive(Args, Debug, Serialize)]
+pub struct DhtCommon {
+    /// Where the node id and known contacts are kept
+    #[arg(long, default_value = "data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Seconds to wait at the most
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub overall_timeout: u64,
+    /// How it behaves toward the network
+    #[command(flatten)]
+    pub net: NetArgs,
+    /// A lab inside this command
+    #[command(flatten)]
+    pub lab: InsideLabArgs,
+}

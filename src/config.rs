@@ -1,0 +1,455 @@
+//! What the flags mean: every default of the program, with its unit and its reason. Nothing raw survives this file.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use crawler::guard::{BackOff, Cidr, Limit};
+use crawler::{Families, frontier, guard, peer_store, responder, sampler};
+use serde::Serialize;
+use wire::InfoHash;
+use world::Time;
+
+use fetcher::config::Exclusion;
+
+use crate::args::{CrawlArgs, NetArgs, Profile};
+use crate::bad_input;
+use crate::job::{crawl, harvest};
+
+/// Bootstrap nodes of the Mainline DHT (DHT-03). Asked while the table is empty, never in it.
+const ROUTERS: [&str; 4] = [
+    "router.bittorrent.com:6881",
+    "dht.transmissionbt.com:6881",
+    "router.utorrent.com:6881",
+    "dht.libtorrent.org:25401",
+];
+
+/// What run.json calls a network on loopback that is not our own lab.
+const LOOPBACK: &str = "loopback";
+
+/// Ports tried in turn when none is named (D-25).
+const PORTS: std::ops::RangeInclusive<u16> = 6881..=6889;
+
+/// What the line can carry, in numbers.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    /// DHT queries a second over all hosts.
+    rate: u32,
+    /// Endpoints touched in 120 s.
+    max_flows: usize,
+    /// TCP connections at once.
+    connections: usize,
+    /// Infohashes in work at once.
+    works: usize,
+}
+
+impl Profile {
+    /// Home: cheap routers hold 1,500 to 5,000 NAT entries (network-model B13), and others use the line, too.
+    /// Vps: no NAT; 500/s is what one LT node sees of a whole day in seconds, and any host still gets one a second.
+    /// Lab: all hosts are this machine; the virtual hosts' own limits still hold.
+    const fn line(self) -> Line {
+        match self {
+            Self::Home => Line {
+                rate: 50,
+                max_flows: 2_048,
+                connections: 128,
+                works: 64,
+            },
+            Self::Vps => Line {
+                rate: 500,
+                max_flows: 60_000,
+                connections: 1_024,
+                works: 512,
+            },
+            Self::Lab => Line {
+                rate: 4_000,
+                max_flows: 1_000_000,
+                connections: 1_024,
+                works: 512,
+            },
+        }
+    }
+}
+
+/// Which network a run is on. Rows of two networks must not mix in one file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Network {
+    /// Loopback is admitted, and nothing else.
+    pub lab: bool,
+    /// As `run.json` calls it: `mainline`, `loopback`, or the lab with its parameters.
+    pub name: String,
+}
+
+/// The part of a configuration that all commands with a DHT node share.
+#[derive(Clone, Debug)]
+pub struct Net {
+    /// Which network.
+    pub network: Network,
+    /// `HOST:PORT` of the bootstrap nodes, to be resolved.
+    pub routers: Vec<String>,
+    /// Where to listen.
+    pub bind: Bind,
+    /// Infohashes never asked for nor written.
+    pub opt_out: Vec<InfoHash>,
+    /// Networks never contacted.
+    pub blocklist: Vec<Cidr>,
+    /// What the line can carry; the profile with what the user set.
+    line: Line,
+    read_only: bool,
+}
+
+/// Where to listen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Bind {
+    /// At these addresses, or not at all.
+    Exactly(Vec<SocketAddr>),
+    /// At the first port that is free, in every family that this machine has.
+    FirstFree(Vec<u16>),
+}
+
+impl Bind {
+    /// The address families that can be had.
+    pub fn families(&self) -> Families {
+        match self {
+            Self::Exactly(addrs) => Families {
+                v4: addrs.iter().any(SocketAddr::is_ipv4),
+                v6: addrs.iter().any(SocketAddr::is_ipv6),
+            },
+            Self::FirstFree(_) => Families { v4: true, v6: true },
+        }
+    }
+
+    /// The addresses to try, in turn; each is one socket per family.
+    pub fn candidates(&self) -> Vec<Vec<SocketAddr>> {
+        match self {
+            Self::Exactly(addrs) => vec![addrs.clone()],
+            Self::FirstFree(ports) => {
+                let any = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+                ports
+                    .iter()
+                    .map(|&port| any.iter().map(|&ip| SocketAddr::new(ip, port)).collect())
+                    .collect()
+            }
+        }
+    }
+}
+
+/// Checks the network flags. `lab` names the lab that the command brings along.
+///
+/// # Errors
+///
+/// [`BadInput`](crate::exit::BadInput) with file and line for a list that cannot be read.
+pub fn net(args: &NetArgs, lab: Option<String>) -> anyhow::Result<Net> {
+    let loopback = lab.is_some() || args.allow_loopback;
+    let name = lab.unwrap_or_else(|| if args.allow_loopback { LOOPBACK } else { "mainline" }.to_owned());
+    let mut line = if loopback && args.profile == Profile::Home {
+        Profile::Lab.line()
+    } else {
+        args.profile.line()
+    };
+    line.rate = args.rate.unwrap_or(line.rate);
+    line.max_flows = args.max_flows.unwrap_or(line.max_flows);
+    if line.rate == 0 || line.max_flows == 0 {
+        bad_input!("--rate and --max-flows must be at least 1");
+    }
+    for router in &args.bootstrap {
+        if !router
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        {
+            bad_input!("--bootstrap {router}: not HOST:PORT, as in router.bittorrent.com:6881 or [2001:db8::1]:6881");
+        }
+    }
+    let routers = if args.bootstrap.is_empty() {
+        ROUTERS.map(str::to_owned).to_vec()
+    } else {
+        args.bootstrap.clone()
+    };
+    Ok(Net {
+        bind: bind(args, loopback)?,
+        routers,
+        opt_out: read_list(args.opt_out.as_deref(), "an infohash of 40 hex digits", |text| {
+            InfoHash::from_hex(text).ok()
+        })?,
+        blocklist: read_list(args.blocklist.as_deref(), "a CIDR block, as 192.0.2.0/24", |text| {
+            text.parse().ok()
+        })?,
+        network: Network { lab: loopback, name },
+        line,
+        read_only: args.read_only,
+    })
+}
+
+fn bind(args: &NetArgs, loopback: bool) -> anyhow::Result<Bind> {
+    let families = (
+        args.bind.iter().filter(|addr| addr.is_ipv4()).count(),
+        args.bind.iter().filter(|addr| addr.is_ipv6()).count(),
+    );
+    if families.0 > 1 || families.1 > 1 {
+        bad_input!("--bind: one address for IPv4 and one for IPv6 at the most");
+    }
+    Ok(if !args.bind.is_empty() {
+        Bind::Exactly(args.bind.clone())
+    } else if loopback {
+        Bind::Exactly(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))])
+    } else {
+        Bind::FirstFree(PORTS.collect())
+    })
+}
+
+/// A list of one item a line; `#` begins a comment.
+fn read_list<T>(path: Option<&Path>, what: &str, parse: impl Fn(&str) -> Option<T>) -> anyhow::Result<Vec<T>> {
+    let Some(path) = path else { return Ok(Vec::new()) };
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut items = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let item = line.split('#').next().unwrap_or_default().trim();
+        if item.is_empty() {
+            continue;
+        }
+        match parse(item) {
+            Some(item) => items.push(item),
+            None => bad_input!("{}:{}: `{item}` is not {what}", path.display(), index + 1),
+        }
+    }
+    Ok(items)
+}
+
+/// Limits of DESIGN 6, for any DHT node of ours.
+fn guard(net: &Net) -> guard::Config {
+    guard::Config {
+        // crawlers F4: below every limiter that deployed nodes have.
+        per_host: Limit {
+            every: Duration::from_secs(1),
+            burst: 3,
+        },
+        per_network: Limit {
+            every: Duration::from_millis(200),
+            burst: 10,
+        },
+        // A tenth of a second's worth in a row, so that a batch is possible and a burst is not.
+        total: Limit::per_second(net.line.rate, (net.line.rate / 10).max(1)),
+        max_flows: net.line.max_flows,
+        flow_window: Duration::from_secs(120),
+        back_off: BackOff {
+            first: Duration::from_secs(5 * 60),
+            cap: Duration::from_secs(6 * 3600),
+            refused: Duration::from_secs(10 * 60),
+            memory: 262_144,
+        },
+        // What mldht allows each host (network-model E), and twice what we ask of others in all.
+        answers_per_host: Limit {
+            every: Duration::from_millis(500),
+            burst: 10,
+        },
+        answers_in_total: Limit::per_second(net.line.rate.max(100) * 2, net.line.rate.max(100)),
+        blocklist: net.blocklist.clone(),
+    }
+}
+
+/// Which infohash next.
+pub fn frontier(net: &Net) -> frontier::Config {
+    let second_round = Duration::from_secs(if net.network.lab { 5 } else { 20 * 60 });
+    frontier::Config {
+        // 206 MB of fingerprints at the most: a week of the whole DHT.
+        max_seen: 20_000_000,
+        // 30 MB of waiting work; the worst ranked gives way.
+        max_ready: 100_000,
+        max_waiting: 100_000,
+        retry: frontier::Retry {
+            tries: 2,
+            // Who showed it names nobody, nor do two replicas: its peers are gone. Others may show it again.
+            no_peers: None,
+            unreachable: Some(second_round),
+            unfetchable: Some(second_round),
+            max_delay: Duration::from_secs(6 * 3600),
+        },
+        opt_out: net.opt_out.clone(),
+    }
+}
+
+/// What the host holds at most beside a job.
+pub const HOST: host::Limits = host::Limits {
+    // More than any profile dials at once.
+    connections: 4_096,
+    write_buffer: 1 << 20,
+    send_backlog: 1_024,
+    close_grace: Duration::from_secs(5),
+};
+
+/// What the host holds at most under a lab: the other end of every connection, and every answer.
+pub const LAB_HOST: host::Limits = host::Limits {
+    connections: 16_384,
+    write_buffer: 16 << 20,
+    send_backlog: 16_384,
+    close_grace: Duration::from_secs(5),
+};
+
+/// Routers are looked up for this long, all together.
+pub const RESOLVE_WITHIN: Duration = Duration::from_secs(10);
+
+/// How often a person is told that nobody answers.
+pub const HINT_EVERY: Duration = Duration::from_secs(10);
+
+/// Time to leave after a stop: a session that is receiving pieces finishes in this time or is not worth the wait.
+pub const LEAVE_WITHIN: Duration = Duration::from_secs(3);
+
+/// A lab is finite: after this long without news there is none. Longer than its second rounds and its slowest peer.
+const LAB_QUIET: Duration = Duration::from_secs(12);
+
+/// The DHT mind.
+pub fn node(
+    net: &Net,
+    families: Families,
+    routers: Vec<SocketAddr>,
+    sampling: Option<sampler::Config>,
+) -> crawler::Config {
+    crawler::Config {
+        lab: net.network.lab,
+        families,
+        read_only: net.read_only,
+        version: *b"ES\0\x01",
+        node_id: None,
+        routers,
+        opt_out: net.opt_out.clone(),
+        guard: guard(net),
+        responder: responder::Config {
+            store: peer_store::Config {
+                max_keys: 2_000,
+                max_peers_per_key: 500,
+                expiry: Duration::from_secs(45 * 60),
+            },
+            max_peers_reply: 50,
+            sample_interval: Duration::from_secs(6 * 3600),
+            // Everything is shown at once: sooner than this, little can be new.
+            whole_interval: Duration::from_secs(10 * 60),
+        },
+        sampling,
+        rpc: crawler::config::Rpc {
+            initial_timeout: Duration::from_secs(2),
+            min_timeout: Duration::from_millis(500),
+            max_timeout: Duration::from_secs(5),
+            max_outstanding: 8_192,
+        },
+        routing: crawler::config::Routing {
+            max_fail_count: 20,
+            questionable_after: Duration::from_secs(15 * 60),
+            refresh_after: Duration::from_secs(15 * 60),
+        },
+        lookup: crawler::config::Lookup {
+            branching: 5,
+            max_running: net.line.works,
+            max_waiting: net.line.works,
+            deadline: Duration::from_secs(60),
+            enough_peers: 3,
+            max_peers: 1_000,
+        },
+    }
+}
+
+/// The metadata mind.
+pub fn pool(net: &Net, attempts_per_infohash: u32, peers_per_infohash: u32) -> fetcher::Config {
+    fetcher::Config {
+        // BEP 20: two letters and four digits of version (D-09: our own, never another client's).
+        peer_id_prefix: *b"-ES0010-",
+        client: concat!("DHT-Estudely ", env!("CARGO_PKG_VERSION")).to_owned(),
+        ut_metadata_id: 1,
+        slots: net.line.works,
+        max_connections: net.line.connections,
+        // On a loopback network without virtual hosts, many peers share 127.0.0.1.
+        exclusion: if net.network.name == LOOPBACK {
+            Exclusion::Endpoint
+        } else {
+            Exclusion::Host
+        },
+        dialling: fetcher::config::Dialling {
+            start: 2,
+            stagger: Duration::from_millis(750),
+            parallel: 4,
+            hold_back: Duration::from_secs(2),
+            attempts_per_infohash,
+            peers_per_infohash: usize::try_from(peers_per_infohash).unwrap_or(usize::MAX),
+        },
+        deadlines: fetcher::config::Deadlines {
+            // network-model C1: 951 ms is the 99th percentile of round trips; a SYN lost once is sent again after 1 s.
+            connect: Duration::from_secs(3),
+            handshake: Duration::from_secs(3),
+            extended: Duration::from_secs(3),
+            piece: Duration::from_secs(4),
+            total: Duration::from_secs(90),
+        },
+        limits: fetcher::config::Limits {
+            // crawlers R9: honest ones of 15 MB exist (network-model H4).
+            max_metadata: 16 << 20,
+            max_frame: 64 << 10,
+            noise_frames: 2_000,
+            noise_bytes: 2 << 20,
+            pipeline: 4,
+            assembly_bytes: 256 << 20,
+        },
+        memory: fetcher::config::Memory {
+            capacity: 65_536,
+            refused: Duration::from_secs(3600),
+            silent: Duration::from_secs(10 * 60),
+            silent_max: Duration::from_secs(6 * 3600),
+            useless: Duration::from_secs(6 * 3600),
+            success_half_life: Duration::from_secs(6 * 3600),
+        },
+    }
+}
+
+/// The join of the two minds.
+pub fn harvest(net: &Net, peers_per_infohash: u32) -> harvest::Limits {
+    let peers = usize::try_from(peers_per_infohash).unwrap_or(usize::MAX);
+    harvest::Limits {
+        works: net.line.works,
+        peers_per_infohash: if peers == 0 { usize::MAX } else { peers },
+        flows_per_work: 8,
+    }
+}
+
+/// The crawl as a whole.
+pub fn crawl(args: &CrawlArgs) -> crawl::Limits {
+    crawl::Limits {
+        max_infohashes: (args.max_infohashes > 0).then_some(args.max_infohashes),
+        overall: (args.overall_timeout > 0).then(|| Time::from_secs(args.overall_timeout)),
+        quiet: args.lab.lab.then_some(LAB_QUIET),
+        leave_within: LEAVE_WITHIN,
+        attempts: (args.metadata_peer_attempts > 0).then_some(args.metadata_peer_attempts),
+        // One that showed it, and two of the replicas that it names (FEATURES CRL-07).
+        lookup_queries: 3,
+        retry_queries: 3,
+        // A tenth of what the frontier holds: discovery outruns fetching 10 to 100 times (network-model 7).
+        pause_sampling_at: 10_000,
+    }
+}
+
+/// The full configuration, as run.json keeps it: every flag with its value, and what profiles came to.
+///
+/// # Errors
+///
+/// Never in practice: flags are plain data.
+pub fn manifest<A: Serialize>(args: &A, net: &Net) -> anyhow::Result<serde_json::Value> {
+    Ok(serde_json::json!({
+        "network": net.network.name,
+        "flags": serde_json::to_value(args)?,
+        "effective": { "rate": net.line.rate, "max_flows": net.line.max_flows, "connections": net.line.connections, "works": net.line.works },
+    }))
+}
+
+/// The survey of other nodes' stores.
+pub fn sampling(net: &Net) -> sampler::Config {
+    sampler::Config {
+        // 64 MB of ledger at the most.
+        max_nodes: 1_000_000,
+        // What the rate sends within the longest timeout.
+        max_in_flight: (net.line.rate as usize * 5).clamp(64, 4_096),
+        interval_floor: Duration::from_secs(5 * 60),
+        // Labs lose packets, too, and are soon over.
+        retry_after: Duration::from_secs(if net.network.lab { 10 } else { 5 * 60 }),
+        silent_rest: Duration::from_secs(2 * 3600),
+        non_sampler_rest: Duration::from_secs(24 * 3600),
+    }
+}

@@ -1,0 +1,29 @@
+//! The jobs: each joins minds into a machine, hands it to the host, and sends what it tells to files and people.
+
+pub mod crawl;
+pub mod dht;
+pub mod fetch;
+pub mod harvest;
+pub mod lab;
+pub mod show;
+
+pub mod start;
+
+use crate::args::{Cli, Command};
+use crate::exit::Exit;
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// [`BadInput`](crate::exit::BadInput) for what the user can mend; any other error is the world's.
+pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
+    match &cli.command {
+        Command::Crawl(args) => crawl::run(args, crawl::Yield::Metadata),
+        Command::Peers(args) => crawl::run(args, crawl::Yield::Peers),
+        Command::Fetch(args) => fetch::run(args),
+        Command::Dht(args) => dht::run(&args.command),
+        Command::Lab(args) => lab::run(args),
+        Command::Show(args) => show::run(args),
+    }
+}

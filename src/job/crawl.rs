@@ -1,0 +1,242 @@
+//! `estudely crawl` and `estudely peers`: the crawl machine on sockets, its rows to files, its figures to people.
+
+mod machine;
+mod summary;
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use anyhow::Context;
+use crawler::Event as DhtEvent;
+use crawler::frontier::Frontier;
+use host::Ended;
+use store::Manifest;
+use wire::InfoHash;
+use world::Time;
+
+use crate::args::CrawlArgs;
+use crate::config::{self, Net};
+use crate::exit::Exit;
+use crate::job::harvest::Harvest;
+use crate::job::lab::{self, Inside};
+use crate::job::start::{self, Chance, Started};
+use crate::output::{Opened, Output, Table, Written};
+use crate::report::{self, Progress, View};
+
+pub use machine::{Crawl, Ending, Event, Limits};
+pub use summary::funnel;
+
+/// What is to be harvested of each infohash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Yield {
+    /// Peers and metadata: `crawl`.
+    Metadata,
+    /// Peers only: `peers`.
+    Peers,
+}
+
+impl Yield {
+    const fn table(self) -> Table {
+        match self {
+            Self::Metadata => Table::Metadata,
+            Self::Peers => Table::Peers,
+        }
+    }
+
+    const fn command(self) -> &'static str {
+        match self {
+            Self::Metadata => "crawl",
+            Self::Peers => "peers",
+        }
+    }
+}
+
+/// Runs the crawl to its end.
+///
+/// # Errors
+///
+/// [`BadInput`](crate::exit::BadInput) for what was typed; otherwise what the world refused, in one line.
+pub fn run(args: &CrawlArgs, what: Yield) -> anyhow::Result<Exit> {
+    let (net, chance) = start::checked(&args.net, &args.lab)?;
+    let opened = Output::open(what.table(), &args.out, &net.network.name, args.lab.lab)?;
+    let data_dir = (!args.out.stdout_only).then_some(args.out.data_dir.as_path());
+    let sampling = Some(config::sampling(&net));
+    let Started { stage, node, lab } = start::start(&net, &args.lab, sampling, chance, data_dir)?;
+    let resumed = opened.done.len() as u64;
+    let mut crawl = compose(args, what, &net, chance, node, &opened.done);
+    if resumed > 0 {
+        report::note(&format!(
+            "{} infohashes are done by earlier runs (--fresh starts anew)",
+            report::thousands(resumed)
+        ));
+    }
+    let mut run = Run::begin(args, what, &net, chance, opened)?;
+    let ended = host::run(stage, &mut crawl, |now, crawl, event| run.on_event(now, crawl, event))?;
+    run.finish(&crawl, &ended, lab)
+}
+
+/// The minds, joined: what runs on sockets here, and in virtual time in the tests.
+pub fn compose(
+    args: &CrawlArgs,
+    what: Yield,
+    net: &Net,
+    chance: Chance,
+    node: crawler::Node,
+    done: &BTreeSet<InfoHash>,
+) -> Crawl {
+    let seed = chance.seed;
+    let mut frontier = Frontier::new(config::frontier(net), seed.derive("frontier"));
+    for info_hash in done {
+        frontier.prime(info_hash);
+    }
+    let pool = match what {
+        Yield::Metadata => {
+            let config = config::pool(net, args.metadata_peer_attempts, args.peers_per_infohash);
+            Some(fetcher::Pool::new(config, seed.derive("pool")))
+        }
+        Yield::Peers => None,
+    };
+    let harvest = Harvest::new(Some(node), pool, config::harvest(net, args.peers_per_infohash), seed);
+    let mut crawl = Crawl::new(harvest, frontier, config::crawl(args), seed);
+    if let Some(node) = crawl.harvest_mut().node_mut() {
+        node.bootstrap(Time::ZERO);
+    }
+    crawl
+}
+
+/// A crawl under way: its files, its display, its counts.
+struct Run<'a> {
+    args: &'a CrawlArgs,
+    output: Output,
+    progress: Progress,
+    manifest: Manifest,
+    tally: summary::Tally,
+    ending: Option<Ending>,
+    failure: Option<anyhow::Error>,
+    hinted: Time,
+}
+
+impl<'a> Run<'a> {
+    fn begin(args: &'a CrawlArgs, what: Yield, net: &Net, chance: Chance, opened: Opened) -> anyhow::Result<Self> {
+        let manifest = Manifest {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            command: what.command().to_owned(),
+            config: config::manifest(args, net)?,
+            seed: chance.number.to_string(),
+            started: host::unix_now(),
+            ended: None,
+            counters: store::Counters::new(),
+        };
+        opened.output.write_manifest(&manifest)?;
+        let progress = Progress::new(opened.output.is_on_terminal());
+        let output = opened.output;
+        let tally = summary::Tally::default();
+        Ok(Self {
+            args,
+            output,
+            progress,
+            manifest,
+            tally,
+            ending: None,
+            failure: None,
+            hinted: Time::ZERO,
+        })
+    }
+
+    fn on_event(&mut self, now: Time, crawl: &mut Crawl, event: Event) -> ControlFlow<()> {
+        match event {
+            Event::Record(harvested) => match self.output.record(&harvested) {
+                Ok(Written::Rows(got)) => {
+                    if let Some(got) = &got {
+                        self.progress.fetched(&got.name, got.file_count, got.total_bytes);
+                    }
+                    self.tally.record(&harvested, got.is_some());
+                }
+                Ok(Written::Nowhere) => return ControlFlow::Break(()),
+                Err(error) => {
+                    self.failure = Some(error);
+                    return ControlFlow::Break(());
+                }
+            },
+            Event::Dht(DhtEvent::NewNodeId(id)) => self
+                .progress
+                .line(&format!("node id is now {id}: it fits our address (BEP 42)")),
+            Event::Dht(_) | Event::Pulse => {}
+            Event::Over(ending) => {
+                self.ending = Some(ending);
+                return ControlFlow::Break(());
+            }
+        }
+        if self.progress.wants(now, self.tally.processed) {
+            self.progress.show(now, &view(&self.tally, crawl));
+        }
+        self.hint(now, crawl);
+        ControlFlow::Continue(())
+    }
+
+    /// Nobody answers: say so once a minute, with what may help (CRL-20).
+    fn hint(&mut self, now: Time, crawl: &Crawl) {
+        if now >= self.hinted + config::HINT_EVERY && !has_answers(crawl) {
+            self.hinted = now;
+            self.progress.line(
+                "no DHT node has answered yet: check the network and any firewall for UDP, or name a reachable node with --bootstrap HOST:PORT",
+            );
+        }
+    }
+
+    fn finish(mut self, crawl: &Crawl, ended: &Ended, lab: Option<Inside>) -> anyhow::Result<Exit> {
+        self.progress.finish();
+        if let Some(failure) = self.failure {
+            return Err(failure.context("the crawl stopped; what was written is whole"));
+        }
+        let lab = lab.map(Inside::stop).transpose()?;
+        let mut figures = summary::figures(&self.tally, crawl, ended);
+        if let (Some(lab), false) = (&lab, self.manifest.command == "peers") {
+            lab::compare(lab, &self.output.rows()?[..], &mut figures);
+        }
+        self.output.seal()?;
+        if let (Some(node), false) = (crawl.harvest().node(), self.args.out.stdout_only) {
+            start::save_state(node, &self.args.out.data_dir).context("the node's state is not kept")?;
+        }
+        self.manifest.ended = Some(host::unix_now());
+        self.manifest.counters = figures.counters();
+        self.output.write_manifest(&self.manifest)?;
+        report::note(&summary::last_line(&self.tally, ended, self.ending));
+        report::text(&figures.text());
+        Ok(if has_answers(crawl) {
+            Exit::Done
+        } else {
+            self.nobody_answered()
+        })
+    }
+
+    fn nobody_answered(&self) -> Exit {
+        report::error(&anyhow::anyhow!(
+            "no DHT node ever answered: check the network and any firewall for UDP, or name a reachable node with --bootstrap HOST:PORT"
+        ));
+        Exit::Failed
+    }
+}
+
+fn has_answers(crawl: &Crawl) -> bool {
+    crawl
+        .harvest()
+        .node()
+        .is_some_and(|node| node.stats().answered.total() > 0)
+}
+
+fn view(tally: &summary::Tally, crawl: &Crawl) -> View {
+    let node = crawl.harvest().node();
+    View {
+        processed: tally.processed,
+        fetched: tally.fetched,
+        seen: crawl.frontier().seen() as u64,
+        in_work: crawl.harvest().in_work(),
+        queued: node
+            .and_then(crawler::Node::sampler)
+            .map_or(0, crawler::sampler::Sampler::known),
+        queries: node.map_or(0, |node| node.stats().sent.total()),
+        answered: node.map_or(0, |node| node.stats().answered.total()),
+        connections: crawl.harvest().pool().map_or(0, fetcher::Pool::connections),
+    }
+}

@@ -1,0 +1,343 @@
+//! The crawl as a machine: the sampler shows infohashes, the frontier ranks them, the harvest takes them.
+//!
+//! It runs on sockets under `host::run` and in virtual time under `sim::run`; the tests of the main job are the latter.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crawler::frontier::{Fate, Frontier, Outcome as Failed, Seen, Work};
+use crawler::{Contact, Event as DhtEvent};
+use wire::InfoHash;
+use world::{Input, KeyedMap, Machine, Output, Seed, Time};
+
+use crate::job::harvest::{Harvest, Harvested, Outcome, Step, plan};
+
+/// When a crawl ends by itself, and how it goes about its work.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Infohashes recorded at the most.
+    pub max_infohashes: Option<u64>,
+    /// End at this time.
+    pub overall: Option<Time>,
+    /// End when nothing is left to do and nothing new has come for this long. For labs, which are finite.
+    pub quiet: Option<Duration>,
+    /// Time to leave after a stop: what is not done by then is given up.
+    pub leave_within: Duration,
+    /// Peers dialled at the most: an infohash that spent them gets no second round (CRL-04).
+    pub attempts: Option<u32>,
+    /// Queries of the first lookup of an infohash at the most (crawlers R5, steps one and two).
+    pub lookup_queries: u32,
+    /// Queries of the second, after the peers of the first gave nothing (step three).
+    pub retry_queries: u32,
+    /// Stop sampling while this many infohashes wait: discovery outruns fetching by far, and each query has a price.
+    pub pause_sampling_at: usize,
+}
+
+/// Why a crawl ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// `--max-infohashes` are recorded.
+    Enough,
+    /// `--overall-timeout` has passed.
+    TimeUp,
+    /// Nothing new came for a while.
+    Quiet,
+    /// Ctrl-C or SIGTERM.
+    Stopped,
+}
+
+/// What a crawl tells.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// An infohash is done with: one block of rows. `Outcome::Abandoned` is never told: it is not done.
+    Record(Harvested),
+    /// Something for the summary that the DHT mind told: a node id that changed.
+    Dht(DhtEvent),
+    /// A second has passed: time to look at the figures.
+    Pulse,
+    /// The crawl is over; nothing follows.
+    Over(Ending),
+}
+
+/// How often [`Event::Pulse`] comes.
+const PULSE: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Running,
+    /// No new work; what is under way may finish until then.
+    Leaving(Ending, Time),
+    Over,
+}
+
+/// What the first round of an infohash leaves for the second.
+#[derive(Debug, Default)]
+struct Kept {
+    peers: Vec<SocketAddr>,
+    /// Replicas that were named and not asked.
+    replicas: Vec<Contact>,
+}
+
+/// The crawl.
+pub struct Crawl {
+    harvest: Harvest,
+    frontier: Frontier,
+    limits: Limits,
+    phase: Phase,
+    /// Infohashes begun and not failed back to the frontier.
+    taken: u64,
+    /// Infohashes recorded.
+    recorded: u64,
+    /// When something new last came: a new infohash, or a record.
+    last_news: Time,
+    /// Peers of infohashes that wait in the frontier for another round; at most as many as the frontier holds.
+    kept: KeyedMap<InfoHash, Kept>,
+    sampling_paused: bool,
+    pulsed: Time,
+    /// The flow budget was used up when work was last wanted; the next pulse looks again.
+    starved: bool,
+}
+
+impl Crawl {
+    /// `harvest` has a node; its sampler fills `frontier`.
+    pub fn new(harvest: Harvest, frontier: Frontier, limits: Limits, seed: Seed) -> Self {
+        Self {
+            harvest,
+            frontier,
+            limits,
+            phase: Phase::Running,
+            taken: 0,
+            recorded: 0,
+            last_news: Time::ZERO,
+            kept: KeyedMap::with_hasher(seed.derive("kept peers").hasher()),
+            sampling_paused: false,
+            pulsed: Time::ZERO,
+            starved: false,
+        }
+    }
+
+    /// The two minds and their figures.
+    pub fn harvest(&self) -> &Harvest {
+        &self.harvest
+    }
+
+    /// The two minds, to command them.
+    pub fn harvest_mut(&mut self) -> &mut Harvest {
+        &mut self.harvest
+    }
+
+    /// Which infohash next, and how many were ever seen.
+    pub fn frontier(&self) -> &Frontier {
+        &self.frontier
+    }
+
+    /// Infohashes recorded in this run.
+    pub fn recorded(&self) -> u64 {
+        self.recorded
+    }
+
+    /// Stops taking work; what is under way may finish within [`Limits::leave_within`].
+    fn leave(&mut self, now: Time, why: Ending) {
+        if self.phase == Phase::Running {
+            self.phase = Phase::Leaving(why, now + self.limits.leave_within);
+            self.pause_sampling(true);
+        }
+    }
+
+    fn pause_sampling(&mut self, pause: bool) {
+        if pause != self.sampling_paused {
+            self.sampling_paused = pause;
+            if let Some(node) = self.harvest.node_mut() {
+                node.pause_sampling(pause);
+            }
+        }
+    }
+
+    /// Looks at the clock and the counters: is it time to leave, or to be gone?
+    fn step(&mut self, now: Time) {
+        match self.phase {
+            Phase::Running => {
+                if self.limits.max_infohashes.is_some_and(|most| self.recorded >= most) {
+                    self.leave(now, Ending::Enough);
+                } else if self.limits.overall.is_some_and(|end| now >= end) {
+                    self.leave(now, Ending::TimeUp);
+                } else if self.quiet_at().is_some_and(|quiet| now >= quiet) {
+                    self.leave(now, Ending::Quiet);
+                }
+            }
+            Phase::Leaving(_, until) if now >= until => self.harvest.abandon(now),
+            Phase::Leaving(..) | Phase::Over => {}
+        }
+        if let Phase::Running = self.phase {
+            // Half-way back down before sampling goes on, so that it does not flutter.
+            let waiting = self.frontier.ready();
+            let high = self.limits.pause_sampling_at;
+            self.pause_sampling(waiting >= if self.sampling_paused { high / 2 } else { high });
+            self.take_work(now);
+        }
+    }
+
+    /// When silence has lasted long enough to end, if this crawl ends by itself.
+    fn quiet_at(&self) -> Option<Time> {
+        let idle = self.harvest.in_work() == 0 && self.frontier.ready() + self.frontier.waiting() == 0;
+        self.limits.quiet.filter(|_| idle).map(|quiet| self.last_news + quiet)
+    }
+
+    /// Pull: free slots take the best infohashes.
+    fn take_work(&mut self, now: Time) {
+        while self.may_take() {
+            self.starved = !self.harvest.has_room(now);
+            if self.starved {
+                return;
+            }
+            let Some(Work {
+                info_hash, showed_by, ..
+            }) = self.frontier.take(now)
+            else {
+                return;
+            };
+            let kept = self.kept.remove(&info_hash);
+            let lookup = match &kept {
+                // The second round asks other replicas than the first: the same ones would name the same peers.
+                Some(kept) if !kept.replicas.is_empty() => plan(&kept.replicas, self.limits.retry_queries),
+                _ => plan(&showed_by, self.limits.lookup_queries),
+            };
+            self.taken += 1;
+            let known = kept.map(|kept| kept.peers).unwrap_or_default();
+            self.harvest.begin(now, info_hash, Some(lookup), &known);
+        }
+    }
+
+    /// A record, unless the infohash gets another round: its rows wait for the last one, so that they are never doubled.
+    fn on_harvested(&mut self, now: Time, harvested: Harvested) -> Option<Event> {
+        let info_hash = harvested.info_hash;
+        let failed = match harvested.outcome {
+            Outcome::Metadata(_) | Outcome::PeersOnly => None,
+            Outcome::NoPeers => Some(Failed::NoPeers),
+            // Worth another round, as peers that are away are.
+            Outcome::NoAnswer | Outcome::Unreachable => Some(Failed::Unreachable),
+            Outcome::Unfetchable => Some(Failed::Unfetchable),
+            Outcome::Abandoned => {
+                self.frontier.put_back(&info_hash);
+                return None;
+            }
+        };
+        let spent = self.limits.attempts.is_some_and(|most| harvested.tried >= most);
+        let fate = failed.map(|outcome| match spent {
+            true => self.frontier.give_up(&info_hash, outcome),
+            false => self.frontier.failed(now, &info_hash, outcome),
+        });
+        if let Some(Fate::RetryAt(_)) = fate {
+            self.taken -= 1;
+            let Harvested { peers, spare, .. } = harvested;
+            self.kept.insert(info_hash, Kept { peers, replicas: spare });
+            return None;
+        }
+        if fate.is_none() {
+            self.frontier.done(&info_hash);
+        }
+        self.recorded += 1;
+        self.last_news = now;
+        Some(Event::Record(harvested))
+    }
+
+    fn may_take(&self) -> bool {
+        self.harvest.has_slot() && self.limits.max_infohashes.is_none_or(|most| self.taken < most)
+    }
+
+    fn on_dht(&mut self, now: Time, event: DhtEvent) -> Option<Event> {
+        match event {
+            DhtEvent::Sighting(sighting) => {
+                if self.frontier.sighted(now, &sighting) == Seen::New {
+                    self.last_news = now;
+                }
+                None
+            }
+            other => Some(Event::Dht(other)),
+        }
+    }
+
+    /// The last rows: infohashes that failed once and will not get another round are done, without metadata.
+    fn drain_kept(&mut self) -> Option<Event> {
+        let info_hash = *self.kept.keys().next()?;
+        let Kept { peers, .. } = self.kept.remove(&info_hash)?;
+        self.recorded += 1;
+        let outcome = if peers.is_empty() {
+            Outcome::NoPeers
+        } else {
+            Outcome::Unreachable
+        };
+        Some(Event::Record(Harvested {
+            info_hash,
+            peers,
+            outcome,
+            spare: Vec::new(),
+            tried: 0,
+        }))
+    }
+}
+
+impl Machine for Crawl {
+    type Event = Event;
+
+    fn handle(&mut self, now: Time, input: Input<'_>) {
+        match input {
+            // The minds are told to stop only when the work in hand is done or given up.
+            Input::Stop => self.leave(now, Ending::Stopped),
+            other => self.harvest.handle(now, other),
+        }
+    }
+
+    fn poll(&mut self, now: Time, payload: &mut Vec<u8>) -> Option<Output<Event>> {
+        if self.phase == Phase::Over {
+            return None;
+        }
+        if now >= self.pulsed + PULSE {
+            self.pulsed = now;
+            return Some(Output::Event(Event::Pulse));
+        }
+        self.step(now);
+        while let Some(step) = self.harvest.poll(now, payload) {
+            let event = match step {
+                Step::Effect(effect) => return Some(Output::Effect(effect)),
+                Step::Harvested(harvested) => self.on_harvested(now, harvested),
+                Step::Dht(event) => self.on_dht(now, event),
+            };
+            if let Some(event) = event {
+                return Some(Output::Event(event));
+            }
+            self.step(now);
+        }
+        let Phase::Leaving(why, _) = self.phase else {
+            return None;
+        };
+        if self.harvest.in_work() > 0 {
+            return None;
+        }
+        if let Some(last) = self.drain_kept() {
+            return Some(Output::Event(last));
+        }
+        self.phase = Phase::Over;
+        Some(Output::Event(Event::Over(why)))
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        let ours = match self.phase {
+            Phase::Running => {
+                let retry = (self.may_take() && !self.starved)
+                    .then(|| self.frontier.wake())
+                    .flatten();
+                [self.limits.overall, self.quiet_at(), retry]
+                    .into_iter()
+                    .flatten()
+                    .min()
+            }
+            Phase::Leaving(_, until) => Some(until),
+            Phase::Over => return None,
+        };
+        ours.into_iter()
+            .chain([self.pulsed + PULSE])
+            .chain(self.harvest.deadline())
+            .min()
+    }
+}

@@ -1,0 +1,278 @@
+//! The end of a crawl in figures, each of which says what it counts.
+
+use crawler::stats::Asked;
+use fetcher::{Failure, Member as _, Stage};
+use host::Ended;
+
+use super::{Crawl, Ending};
+use crate::job::harvest::{Harvested, Outcome};
+use crate::report::{Figures, per_minute, ratio, thousands};
+
+/// What was recorded in this run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Tally {
+    /// Infohashes recorded.
+    pub(super) processed: u64,
+    /// Of these, with metadata.
+    pub(super) fetched: u64,
+    /// Of these, with a peer.
+    pub(super) with_peers: u64,
+    /// Rows with a peer.
+    pub(super) peers: u64,
+    /// Dictionaries that hash to the infohash and could not be read.
+    pub(super) unreadable: u64,
+}
+
+impl Tally {
+    /// Counts a record.
+    pub(super) fn record(&mut self, harvested: &Harvested, metadata_ok: bool) {
+        self.processed += 1;
+        self.fetched += u64::from(metadata_ok);
+        self.with_peers += u64::from(!harvested.peers.is_empty());
+        self.peers += harvested.peers.len() as u64;
+        self.unreadable += u64::from(!metadata_ok && matches!(harvested.outcome, Outcome::Metadata(_)));
+    }
+}
+
+/// The last line of progress (CRL-13).
+pub(super) fn last_line(tally: &Tally, ended: &Ended, ending: Option<Ending>) -> String {
+    let why = match ending {
+        Some(Ending::Enough) => "as many as were asked for",
+        Some(Ending::TimeUp) => "time is up",
+        Some(Ending::Quiet) => "nothing new came for a while",
+        Some(Ending::Stopped) => "stopped",
+        None => "ended at once",
+    };
+    format!(
+        "Final: {} infohashes processed in {:.1}s ({why}; {} with metadata)",
+        thousands(tally.processed),
+        ended.at.since(world::Time::ZERO).as_secs_f64(),
+        thousands(tally.fetched)
+    )
+}
+
+/// Everything that is worth keeping of a crawl.
+pub(super) fn figures(tally: &Tally, crawl: &Crawl, ended: &Ended) -> Figures {
+    let mut figures = Figures::default();
+    infohashes(&mut figures, tally, crawl, ended);
+    dht(&mut figures, tally, crawl);
+    manners(&mut figures, crawl);
+    fetch(&mut figures, crawl);
+    host(&mut figures, ended);
+    figures
+}
+
+fn infohashes(figures: &mut Figures, tally: &Tally, crawl: &Crawl, ended: &Ended) {
+    let counts = crawl.frontier().counts();
+    figures.group("infohashes", "Infohashes");
+    figures.count(
+        "sightings",
+        counts.new + counts.again,
+        "sightings: infohashes shown to us, repetitions included",
+    );
+    figures.count(
+        "new",
+        counts.new,
+        "distinct infohashes seen for the first time in this data directory",
+    );
+    figures.count(
+        "recorded",
+        tally.processed,
+        "infohashes recorded: done with, rows written",
+    );
+    figures.count("with_peers", tally.with_peers, "of these, with at least one peer");
+    figures.count(
+        "with_metadata",
+        tally.fetched,
+        format!(
+            "of these, with metadata ({:.1}% of the recorded)",
+            100.0 * ratio(tally.fetched, tally.processed.max(1))
+        ),
+    );
+    figures.count("peer_rows", tally.peers, "rows that name a peer");
+    figures.count(
+        "unreadable",
+        tally.unreadable,
+        "dictionaries that hash to the infohash and cannot be read",
+    );
+    figures.count(
+        "waiting",
+        (crawl.frontier().ready() + crawl.frontier().waiting()) as u64,
+        "seen and not done with at the end",
+    );
+    figures.count(
+        "evicted",
+        counts.evicted,
+        "put out of the full queue before they were tried",
+    );
+    figures.figure(
+        "fetched_per_minute",
+        per_minute(tally.fetched, ended.at),
+        "infohashes with metadata per minute",
+    );
+}
+
+fn dht(figures: &mut Figures, tally: &Tally, crawl: &Crawl) {
+    let Some(node) = crawl.harvest().node() else { return };
+    let stats = node.stats();
+    let hosts = node.guard().histogram();
+    figures.group("dht", "DHT");
+    figures.count(
+        "hosts_asked",
+        hosts.hosts.iter().sum::<u64>() * hosts.one_in,
+        "distinct hosts sent a query",
+    );
+    sampling(figures, node);
+    for &asked in Asked::ALL {
+        figures.count(
+            asked.label(),
+            stats.sent[asked],
+            format!(
+                "{} queries sent, {} answered",
+                asked.label(),
+                thousands(stats.answered[asked])
+            ),
+        );
+    }
+    figures.count("timeouts", stats.timeouts.total(), "queries not answered in time");
+    figures.count("errors", stats.errors.total(), "queries answered by an error");
+    figures.figure(
+        "queries_per_new_infohash",
+        ratio(stats.sent.total(), crawl.frontier().counts().new),
+        "queries of any kind per new infohash",
+    );
+    figures.figure(
+        "get_peers_per_infohash_with_peers",
+        ratio(stats.sent[Asked::GetPeers], tally.with_peers),
+        "get_peers queries per recorded infohash with a peer",
+    );
+    let gauges = node.gauges();
+    figures.count(
+        "table",
+        gauges.tables.iter().map(|table| table.nodes as u64).sum(),
+        "nodes in the routing tables at the end",
+    );
+    figures.figure(
+        "network",
+        gauges.global_nodes,
+        "nodes that a lookup can find, estimated from their density (order statistics)",
+    );
+    figures.group("drops", "Datagrams without effect, by reason");
+    figures.reasons(
+        crawler::stats::Drop::ALL
+            .iter()
+            .map(|&reason| (reason.label(), stats.drops[reason])),
+    );
+}
+
+fn manners(figures: &mut Figures, crawl: &Crawl) {
+    let Some(node) = crawl.harvest().node() else { return };
+    let stats = node.guard().stats();
+    figures.group("manners", "Manners");
+    figures.count(
+        "busiest_second",
+        u64::from(stats.busiest_second),
+        "queries to the busiest host within one second (burst 3 at the most)",
+    );
+    figures.count(
+        "busiest_ten_seconds",
+        u64::from(stats.busiest_ten_seconds),
+        "queries to the busiest host within ten seconds (1/s and a burst of 3)",
+    );
+    figures.count(
+        "most_flows",
+        stats.most_flows as u64,
+        "endpoints touched within 120 s, at the most",
+    );
+    figures.count(
+        "answers_withheld",
+        stats.answers_withheld,
+        "queries of hosts that ask too much, not answered",
+    );
+    figures.group("refused", "Destinations never asked, by reason");
+    figures.reasons(
+        crawler::guard::Refusal::ALL
+            .iter()
+            .map(|&reason| (reason.label(), stats.refusals[reason])),
+    );
+}
+
+fn fetch(figures: &mut Figures, crawl: &Crawl) {
+    if let Some(pool) = crawl.harvest().pool() {
+        funnel(figures, pool.stats());
+    }
+}
+
+/// How far peers came, and why they did not come further.
+pub fn funnel(figures: &mut Figures, stats: &fetcher::Stats) {
+    figures.group("funnel", "Metadata from peers: how far they came");
+    for &stage in Stage::ALL {
+        figures.count(stage.label(), stats.funnel[stage], stage_in_words(stage));
+    }
+    figures.group(
+        "fetch_failures",
+        "Peers that were dialled and did not deliver, by reason",
+    );
+    figures.reasons(
+        Failure::ALL
+            .iter()
+            .map(|&failure| (failure.label(), stats.failures[failure])),
+    );
+}
+
+const fn stage_in_words(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Known => "peers named for infohashes in work",
+        Stage::Dialled => "of these, dialled",
+        Stage::Connected => "connected",
+        Stage::Handshaken => "answered the handshake with our infohash and extensions",
+        Stage::Extended => "offered ut_metadata and a size that we accept",
+        Stage::Requested => "were asked for a piece",
+        Stage::Received => "gave a piece",
+        Stage::Verified => "info dictionaries that hash to their infohash",
+    }
+}
+
+fn host(figures: &mut Figures, ended: &Ended) {
+    let counters = &ended.counters;
+    figures.group("host", "This machine");
+    figures.count("datagrams_in", counters.datagrams_in, "datagrams received");
+    figures.count("datagrams_out", counters.datagrams_out, "datagrams sent");
+    figures.count(
+        "send_failures",
+        counters.send_dropped + counters.send_errors.total(),
+        "datagrams that could not be sent",
+    );
+    figures.count("connections", counters.dialled, "connections asked for");
+    figures.count("opened", counters.opened, "of these, opened");
+}
+
+fn sampling(figures: &mut Figures, node: &crawler::Node) {
+    let Some(sampler) = node.sampler() else { return };
+    let stats = sampler.stats();
+    figures.count(
+        "nodes_known",
+        sampler.known() as u64,
+        "nodes named to us or heard from, in the ledger",
+    );
+    figures.count(
+        "nodes_sampled",
+        stats.sampled_nodes,
+        "nodes that answered sample_infohashes with samples at least once",
+    );
+    figures.figure(
+        "queries_per_sample",
+        stats.queries_per_sample(),
+        "sampling queries for each sample, to nodes that answer (above 1: losses)",
+    );
+    figures.count(
+        "inside_interval",
+        stats.inside_interval,
+        "sampling queries inside a node's interval",
+    );
+    figures.count(
+        "to_non_samplers",
+        stats.to_non_samplers,
+        "sampling queries to a node known not to sample",
+    );
+}

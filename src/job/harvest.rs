@@ -1,0 +1,346 @@
+//! One infohash from "take it" to "this is what we know": peers from the DHT, metadata from peers.
+//!
+//! Joins the DHT mind and the metadata mind, which do not know each other. `crawl` and `fetch` differ only in where
+//! infohashes come from.
+
+use std::net::SocketAddr;
+
+use crawler::{Contact, Depth, Few, LookupDone, LookupId, Node, Plan, Target};
+use fetcher::{Failure, Pool};
+use wire::InfoHash;
+use world::{Effect, Input, KeyedMap, Machine, Output, Seed, Time};
+
+/// What an infohash came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Harvested {
+    /// The infohash.
+    pub info_hash: InfoHash,
+    /// Its peers as the DHT or the user named them, first named first; at most `peers_per_infohash`.
+    pub peers: Vec<SocketAddr>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Nodes that may hold it, too, and were not asked.
+    pub spare: Vec<Contact>,
+    /// Peers dialled.
+    pub tried: u32,
+}
+
+/// How an infohash ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The info dictionary, verified against the infohash.
+    Metadata(Vec<u8>),
+    /// Nobody named a peer, and those who answered would know.
+    NoPeers,
+    /// Nobody named a peer, and hardly anybody answered.
+    NoAnswer,
+    /// Peers were named, and none could be connected to.
+    Unreachable,
+    /// Peers answered, and none gave metadata that hashes to the infohash.
+    Unfetchable,
+    /// Peers were all that was wanted.
+    PeersOnly,
+    /// We stopped first.
+    Abandoned,
+}
+
+/// How a dial ends that never became a connection.
+const NEVER_OPEN: [Failure; 4] = [
+    Failure::Refused,
+    Failure::Unreachable,
+    Failure::ConnectTimeout,
+    Failure::NoDescriptor,
+];
+
+/// Nodes that must have answered before their naming nobody is believed.
+const WITNESSES: u32 = 2;
+
+/// What a poll of the harvest gives.
+#[derive(Debug)]
+pub enum Step {
+    /// For the world.
+    Effect(Effect),
+    /// An infohash is done with.
+    Harvested(Harvested),
+    /// Something else that the DHT mind told.
+    Dht(crawler::Event),
+}
+
+/// Bounds of a harvest.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Infohashes in work at once; no more are taken.
+    pub works: usize,
+    /// Peers kept for each; more are neither dialled nor reported.
+    pub peers_per_infohash: usize,
+    /// Endpoints that one infohash usually touches: with less room than this in the flow budget none is begun.
+    pub flows_per_work: usize,
+}
+
+/// An infohash in work. Its lookup, its fetch, or both are under way.
+#[derive(Debug, Default)]
+struct Work {
+    peers: Vec<SocketAddr>,
+    lookup: Option<LookupId>,
+    /// The pool was told to start on it, and has not ended it.
+    fetching: bool,
+    spare: Vec<Contact>,
+}
+
+/// The infohashes in work, and the two minds that work on them.
+pub struct Harvest {
+    node: Option<Node>,
+    pool: Option<Pool>,
+    limits: Limits,
+    works: KeyedMap<InfoHash, Work>,
+    /// Ended, to be told at the next poll. Never longer than `works` was.
+    ended: Vec<Harvested>,
+}
+
+impl Harvest {
+    /// Without a node only the given peers are asked; without a pool only peers are collected.
+    pub fn new(node: Option<Node>, pool: Option<Pool>, limits: Limits, seed: Seed) -> Self {
+        let works = KeyedMap::with_hasher(seed.derive("harvest").hasher());
+        Self {
+            node,
+            pool,
+            limits,
+            works,
+            ended: Vec::new(),
+        }
+    }
+
+    /// The DHT mind, if this harvest has one.
+    pub fn node(&self) -> Option<&Node> {
+        self.node.as_ref()
+    }
+
+    /// The DHT mind, to command it.
+    pub fn node_mut(&mut self) -> Option<&mut Node> {
+        self.node.as_mut()
+    }
+
+    /// The metadata mind, if this harvest has one.
+    pub fn pool(&self) -> Option<&Pool> {
+        self.pool.as_ref()
+    }
+
+    /// Whether a slot is free.
+    pub fn has_slot(&self) -> bool {
+        self.works.len() < self.limits.works
+    }
+
+    /// Whether another infohash can be begun: a slot is free, and the flow budget has room for its peers.
+    pub fn has_room(&mut self, now: Time) -> bool {
+        let flows = self
+            .node
+            .as_mut()
+            .is_none_or(|node| node.flow_room(now) >= self.limits.flows_per_work);
+        self.has_slot() && flows
+    }
+
+    /// Infohashes in work.
+    pub fn in_work(&self) -> usize {
+        self.works.len()
+    }
+
+    /// Begins with an infohash: `plan` says how to look for peers, `known` are peers named before. An infohash that is
+    /// in work already only gains the known peers.
+    pub fn begin(&mut self, now: Time, info_hash: InfoHash, plan: Option<Plan>, known: &[SocketAddr]) {
+        self.works.entry(info_hash).or_default();
+        for &peer in known {
+            self.learn_peer(now, info_hash, peer);
+        }
+        let lookup = match (&mut self.node, plan) {
+            (Some(node), Some(plan)) => Some(node.get_peers(now, info_hash, plan)),
+            _ => None,
+        };
+        let Some(work) = self.works.get_mut(&info_hash) else {
+            return;
+        };
+        if lookup.is_some() {
+            work.lookup = lookup;
+        } else {
+            self.looked_up(now, info_hash, Vec::new(), 0);
+        }
+    }
+
+    /// Gives up everything in work, each as [`Outcome::Abandoned`].
+    pub fn abandon(&mut self, now: Time) {
+        for (&info_hash, work) in &mut self.works {
+            if let (true, Some(pool)) = (work.fetching, &mut self.pool) {
+                pool.cancel(now, info_hash);
+            }
+            let peers = std::mem::take(&mut work.peers);
+            self.ended.push(Harvested {
+                info_hash,
+                peers,
+                outcome: Outcome::Abandoned,
+                spare: Vec::new(),
+                tried: 0,
+            });
+        }
+        self.works.clear();
+    }
+
+    /// Passes an input to the mind that it concerns.
+    pub fn handle(&mut self, now: Time, input: Input<'_>) {
+        let (for_node, for_pool) = match input {
+            Input::Datagram { .. } => (true, false),
+            Input::Opened { .. } | Input::Accepted { .. } | Input::Received { .. } | Input::Closed { .. } => {
+                (false, true)
+            }
+            Input::Tick | Input::Stop => (true, true),
+        };
+        if let (true, Some(node)) = (for_node, &mut self.node) {
+            node.handle(now, input);
+        }
+        if let (true, Some(pool)) = (for_pool, &mut self.pool) {
+            pool.handle(now, input);
+        }
+    }
+
+    /// The next thing to do or to tell.
+    pub fn poll(&mut self, now: Time, payload: &mut Vec<u8>) -> Option<Step> {
+        loop {
+            if let Some(harvested) = self.ended.pop() {
+                return Some(Step::Harvested(harvested));
+            }
+            if let Some(output) = self.node.as_mut().and_then(|node| node.poll(now, payload)) {
+                match output {
+                    Output::Effect(effect) => return Some(Step::Effect(effect)),
+                    Output::Event(crawler::Event::Peers { info_hash, peer, .. }) => {
+                        self.learn_peer(now, info_hash, peer);
+                    }
+                    Output::Event(crawler::Event::LookupDone(done)) if self.is_ours(&done) => {
+                        if let Target::Swarm(info_hash) = done.target {
+                            let spare = done.spare.into_iter().flatten().collect();
+                            self.looked_up(now, info_hash, spare, done.answered);
+                        }
+                    }
+                    Output::Event(event) => return Some(Step::Dht(event)),
+                }
+                continue;
+            }
+            match self.pool.as_mut().and_then(|pool| pool.poll(now, payload))? {
+                Output::Effect(effect) => {
+                    // A dial is a flow like any other to the NAT in between (crawlers R11).
+                    if let (Effect::Dial { to, .. }, Some(node)) = (effect, &mut self.node) {
+                        node.touch_flow(now, to);
+                    }
+                    return Some(Step::Effect(effect));
+                }
+                Output::Event(event) => self.on_fetch(now, event),
+            }
+        }
+    }
+
+    /// The earliest deadline of the two minds.
+    pub fn deadline(&self) -> Option<Time> {
+        let node = self.node.as_ref().and_then(Machine::deadline);
+        let pool = self.pool.as_ref().and_then(Machine::deadline);
+        node.into_iter().chain(pool).min()
+    }
+
+    fn is_ours(&self, done: &LookupDone) -> bool {
+        let Target::Swarm(info_hash) = done.target else {
+            return false;
+        };
+        self.works
+            .get(&info_hash)
+            .is_some_and(|work| work.lookup == Some(done.lookup))
+    }
+
+    fn learn_peer(&mut self, now: Time, info_hash: InfoHash, peer: SocketAddr) {
+        let Some(work) = self.works.get_mut(&info_hash) else {
+            return;
+        };
+        if !work.peers.contains(&peer) {
+            if work.peers.len() >= self.limits.peers_per_infohash {
+                return;
+            }
+            work.peers.push(peer);
+        }
+        if let Some(pool) = &mut self.pool {
+            if !work.fetching {
+                pool.start(now, info_hash);
+                work.fetching = true;
+            }
+            // Named again by another node: another vote for it.
+            pool.offer(now, info_hash, peer);
+        }
+    }
+
+    /// No more peers will be named: the fetch ends when all were tried, or it never began.
+    fn looked_up(&mut self, now: Time, info_hash: InfoHash, spare: Vec<Contact>, answered: u32) {
+        let Some(work) = self.works.get_mut(&info_hash) else {
+            return;
+        };
+        work.lookup = None;
+        work.spare = spare;
+        if let (true, Some(pool)) = (work.fetching, &mut self.pool) {
+            pool.no_more_peers(now, info_hash);
+            return;
+        }
+        let outcome = match (work.peers.is_empty(), answered >= WITNESSES) {
+            (false, _) => Outcome::PeersOnly,
+            (true, true) => Outcome::NoPeers,
+            (true, false) => Outcome::NoAnswer,
+        };
+        self.end(now, info_hash, outcome, 0);
+    }
+
+    fn on_fetch(&mut self, now: Time, event: fetcher::Event) {
+        match event {
+            fetcher::Event::Metadata {
+                info_hash, raw, tried, ..
+            } => {
+                self.end(now, info_hash, Outcome::Metadata(raw), tried);
+            }
+            fetcher::Event::GaveUp {
+                info_hash,
+                reasons,
+                tried,
+                ..
+            } => {
+                let never_open: u64 = NEVER_OPEN.iter().map(|&failure| reasons[failure]).sum();
+                let reached = reasons.total() > never_open;
+                let outcome = if reached {
+                    Outcome::Unfetchable
+                } else {
+                    Outcome::Unreachable
+                };
+                self.end(now, info_hash, outcome, tried);
+            }
+            fetcher::Event::Attempt { .. } => {}
+        }
+    }
+
+    fn end(&mut self, now: Time, info_hash: InfoHash, outcome: Outcome, tried: u32) {
+        if let Some(work) = self.works.remove(&info_hash) {
+            // Metadata came before the lookup was through: every further query would be for nothing.
+            if let (Some(lookup), Some(node)) = (work.lookup, &mut self.node) {
+                node.cancel_lookup(now, lookup);
+            }
+            self.ended.push(Harvested {
+                info_hash,
+                peers: work.peers,
+                outcome,
+                spare: work.spare,
+                tried,
+            });
+        }
+    }
+}
+
+/// A lookup among replicas, of so many queries at the most: `first` are nodes that hold the infohash.
+pub fn plan(first: &[Contact], max_queries: u32) -> Plan {
+    let mut few = Few::new();
+    for &contact in first {
+        few.push(contact);
+    }
+    Plan {
+        first: few,
+        depth: Depth::Replicas { max_queries },
+    }
+}

@@ -1,0 +1,200 @@
+//! What every job with a DHT node does first: chance, sockets, routers, the state of the last run, a lab if one is wanted.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use crawler::state::{self, SavedState};
+use crawler::{Node, sampler};
+use host::{HostError, Resolver, Setup, Stage};
+use rand::Rng;
+use world::Seed;
+
+use crate::args::InsideLabArgs;
+use crate::config::{self, Bind, Net};
+use crate::job::lab::{Inside, network_name};
+use crate::report::note;
+
+/// Name of the file below the data directory that keeps the node id and known nodes (DHT-17).
+const STATE_FILE: &str = "dht.state";
+
+/// The chance of a run, and the number that repeats it.
+#[derive(Clone, Copy, Debug)]
+pub struct Chance {
+    /// Where all streams come from.
+    pub seed: Seed,
+    /// What `--seed` takes to have it again.
+    pub number: u64,
+}
+
+impl Chance {
+    /// The user's number, or one drawn from the system.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no entropy to give.
+    pub fn new(number: Option<u64>) -> anyhow::Result<Self> {
+        let number = match number {
+            Some(number) => number,
+            None => host::entropy()
+                .context("no entropy from the system; name a --seed")?
+                .rng()
+                .next_u64(),
+        };
+        Ok(Self {
+            seed: Seed::from_number(number),
+            number,
+        })
+    }
+}
+
+/// A node on open sockets, and where it came from.
+pub struct Started {
+    /// The sockets.
+    pub stage: Stage,
+    /// The DHT mind, told of its routers and the last run.
+    pub node: Node,
+    /// The lab that runs beside, if one was asked for.
+    pub lab: Option<Inside>,
+}
+
+/// Opens sockets, starts the lab, finds the routers, and makes a node that will join by itself.
+///
+/// # Errors
+///
+/// One line for people: a port in use, routers that cannot be resolved with no node known from before, a lab without
+/// ports.
+pub fn start(
+    net: &Net,
+    lab: &InsideLabArgs,
+    sampling: Option<sampler::Config>,
+    chance: Chance,
+    data_dir: Option<&Path>,
+) -> anyhow::Result<Started> {
+    let stage = open(&net.bind)?;
+    let saved = match data_dir {
+        Some(dir) => load_state(&dir.join(STATE_FILE))?,
+        None => None,
+    };
+    let lab = self::lab(lab)?;
+    let routers = match &lab {
+        Some(lab) => vec![lab.bootstrap()],
+        None => resolve(
+            &net.routers,
+            saved.as_ref().is_some_and(|saved| !saved.nodes.is_empty()),
+        )?,
+    };
+    let addrs = stage.udp_addrs();
+    let families = Bind::Exactly(addrs.clone()).families();
+    let routers = routers
+        .into_iter()
+        .filter(|router| families.has(crawler::Family::of(router)))
+        .collect();
+    let mut node = Node::new(
+        config::node(net, families, routers, sampling),
+        chance.seed.derive("node"),
+        saved,
+    );
+    for &addr in &addrs {
+        note(&format!("listening on {addr} (UDP)"));
+        node.own_address(addr);
+    }
+    Ok(Started { stage, node, lab })
+}
+
+/// Opens the first of the candidate addresses that can be had.
+fn open(bind: &Bind) -> anyhow::Result<Stage> {
+    let mut first_error = None;
+    for udp in bind.candidates() {
+        match open_families(&udp) {
+            Ok(stage) => return Ok(stage),
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    match first_error {
+        Some(error) => Err(error.into()),
+        None => bail!("no address to listen on"),
+    }
+}
+
+/// Opens one socket for each address. A machine without IPv6 is an ordinary machine: then IPv4 is enough, unless the
+/// user named the address.
+fn open_families(udp: &[SocketAddr]) -> Result<Stage, HostError> {
+    let setup = |udp: Vec<SocketAddr>| Setup {
+        udp,
+        listen: None,
+        signals: true,
+        limits: config::HOST,
+    };
+    match Stage::open(&setup(udp.to_vec())) {
+        Err(HostError::NotOurs { addr, .. }) if udp.len() > 1 && addr.is_ipv6() && addr.ip().is_unspecified() => {
+            Stage::open(&setup(udp.iter().copied().filter(SocketAddr::is_ipv4).collect()))
+        }
+        opened => opened,
+    }
+}
+
+/// Resolves the routers. One that fails is a line; all failing is the end, unless nodes are known from the last run.
+fn resolve(routers: &[String], knows_nodes: bool) -> anyhow::Result<Vec<SocketAddr>> {
+    let mut addrs = Vec::new();
+    let mut failures = Vec::new();
+    for resolved in Resolver::new(config::RESOLVE_WITHIN).resolve(routers)? {
+        match resolved.addrs {
+            Ok(found) => addrs.extend(found),
+            Err(error) => failures.push(error.to_string()),
+        }
+    }
+    if addrs.is_empty() && !knows_nodes {
+        bail!(
+            "no bootstrap node has an address ({}): check the network and its DNS, or name one with --bootstrap IP:PORT",
+            failures.join("; ")
+        );
+    }
+    for failure in &failures {
+        note(&format!("a bootstrap node is passed over: {failure}"));
+    }
+    Ok(addrs)
+}
+
+fn load_state(path: &Path) -> anyhow::Result<Option<SavedState>> {
+    let Some(bytes) = host::read_file(path)? else {
+        return Ok(None);
+    };
+    match state::decode(&bytes) {
+        Ok(saved) => Ok(Some(saved)),
+        Err(error) => {
+            note(&format!("{} is not used: {error}", path.display()));
+            Ok(None)
+        }
+    }
+}
+
+/// Keeps the node id and the known nodes for the next run.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn save_state(node: &Node, data_dir: &Path) -> anyhow::Result<()> {
+    let path: PathBuf = data_dir.join(STATE_FILE);
+    host::replace_file(&path, &state::encode(&node.save()))?;
+    Ok(())
+}
+
+/// The checked network flags, and the chance of the run.
+///
+/// # Errors
+///
+/// As [`config::net`] and [`Chance::new`].
+pub fn checked(net: &crate::args::NetArgs, lab: &InsideLabArgs) -> anyhow::Result<(Net, Chance)> {
+    let name = lab.wanted().map(|args| network_name(&args));
+    Ok((config::net(net, name)?, Chance::new(net.seed)?))
+}
+
+/// Starts the lab that a command brings along, if it does.
+///
+/// # Errors
+///
+/// When its ports cannot be had, or its truth cannot be written.
+pub fn lab(args: &InsideLabArgs) -> anyhow::Result<Option<Inside>> {
+    args.wanted().map(|args| Inside::start(&args)).transpose()
+}

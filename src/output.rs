@@ -1,0 +1,379 @@
+//! Where rows go: the output file with its journal, stdout, or both. The same bytes to each (OUT-02).
+
+mod row;
+
+use std::collections::BTreeSet;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use host::{AppendFile, DirLock, FileError};
+use store::journal::Done;
+use store::{Manifest, Sealed, Standing, StoreError, metadata, peers, survey};
+use wire::InfoHash;
+
+use crate::args::OutArgs;
+use crate::bad_input;
+use crate::job::harvest::Harvested;
+use crate::report::note;
+
+/// Which table a run fills.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Table {
+    /// `metadata.txt`: one row per peer with the torrent's columns.
+    Metadata,
+    /// `peers.csv`: one row per peer.
+    Peers,
+}
+
+impl Table {
+    const fn header(self) -> &'static str {
+        match self {
+            Self::Metadata => metadata::HEADER,
+            Self::Peers => peers::HEADER,
+        }
+    }
+
+    /// Appends the rows of one infohash; gives what they say of its metadata, if they have any.
+    pub fn put(self, harvested: &Harvested, out: &mut Vec<u8>) -> Option<Got> {
+        row::put(self, harvested, out)
+    }
+
+    const fn default_name(self) -> &'static str {
+        match self {
+            Self::Metadata => "metadata.txt",
+            Self::Peers => "peers.csv",
+        }
+    }
+
+    const fn journal_name(self) -> &'static str {
+        match self {
+            Self::Metadata => "metadata.journal",
+            Self::Peers => "peers.journal",
+        }
+    }
+}
+
+/// What a block of rows came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Written {
+    /// The rows are where they belong, with metadata or without.
+    Rows(Option<Got>),
+    /// Nobody takes rows any more: there is no file, and stdout is closed.
+    Nowhere,
+}
+
+/// What the rows of an infohash with metadata say of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Got {
+    /// The name, as text.
+    pub name: String,
+    /// Files without padding.
+    pub file_count: u64,
+    /// Bytes without padding.
+    pub total_bytes: u64,
+}
+
+/// The open output of one run.
+pub struct Output {
+    table: Table,
+    file: Option<Sealed<AppendFile, AppendFile>>,
+    path: Option<PathBuf>,
+    stdout: Option<io::Stdout>,
+    torrents: Option<PathBuf>,
+    data_dir: Option<PathBuf>,
+    /// Rows of a run without a file, for a lab's comparison.
+    kept: Option<Vec<u8>>,
+    block: Vec<u8>,
+    /// Held to the end: two runs do not share a data directory.
+    _lock: Option<DirLock>,
+}
+
+/// An output, and the infohashes that earlier runs are done with.
+pub struct Opened {
+    /// Where rows go.
+    pub output: Output,
+    /// Done by earlier runs: not to be done again.
+    pub done: BTreeSet<InfoHash>,
+}
+
+impl Output {
+    /// Opens the output of `args`. A torn end is cut, files of other networks are refused, and with `--fresh` all old
+    /// files are set aside first. `keep` keeps the rows of a run without a file for [`Output::rows`].
+    ///
+    /// # Errors
+    ///
+    /// [`BadInput`](crate::exit::BadInput) for files that are not ours or of another network; otherwise what the file
+    /// system says, in one line.
+    pub fn open(table: Table, args: &OutArgs, network: &str, keep: bool) -> anyhow::Result<Opened> {
+        let stdout = (args.stdout_only || args.stdout || !io::stdout().is_terminal()).then(io::stdout);
+        let mut output = Self {
+            table,
+            file: None,
+            path: None,
+            stdout,
+            torrents: None,
+            data_dir: None,
+            kept: None,
+            block: Vec::new(),
+            _lock: None,
+        };
+        let mut done = BTreeSet::new();
+        if args.stdout_only {
+            output.kept = keep.then(|| format!("{}\n", table.header()).into_bytes());
+        } else {
+            output.open_files(args, network, &mut done)?;
+        }
+        if args.save_torrents {
+            let dir = args.data_dir.join("torrents");
+            host::create_dir(&dir)?;
+            output.torrents = Some(dir);
+        }
+        output.print(format!("{}\n", table.header()).as_bytes());
+        Ok(Opened { output, done })
+    }
+
+    fn open_files(&mut self, args: &OutArgs, network: &str, done: &mut BTreeSet<InfoHash>) -> anyhow::Result<()> {
+        let path = args
+            .output
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(self.table.default_name()));
+        let journal = args.data_dir.join(self.table.journal_name());
+        self._lock = Some(DirLock::acquire(&args.data_dir).map_err(|error| in_use(error, "--data-dir"))?);
+        if args.fresh {
+            for old in [
+                &path,
+                &journal,
+                &manifest_path(&args.data_dir),
+                &args.data_dir.join("dht.state"),
+            ] {
+                if let Some(aside) = host::set_aside(old)? {
+                    note(&format!("{} is set aside as {}", old.display(), aside.display()));
+                }
+            }
+        }
+        check_network(&args.data_dir, network)?;
+        let mut rows = AppendFile::open(&path).map_err(|error| in_use(error, "--output"))?;
+        let mut journal = AppendFile::open(&journal)?;
+        let standing = survey(self.table.header(), &mut rows, &mut journal)
+            .map_err(|error| refused(error, &path, &args.data_dir))?;
+        cut(&mut rows, &mut journal, &standing)?;
+        let sealed = Sealed::begin(rows, journal, &standing, |earlier: Done| {
+            done.insert(earlier.info_hash);
+        });
+        self.file = Some(sealed.with_context(|| format!("cannot continue {}", path.display()))?);
+        self.path = Some(path);
+        self.data_dir = Some(args.data_dir.clone());
+        Ok(())
+    }
+
+    /// Writes the rows of one infohash, whole, wherever rows go.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written; what was written before is whole.
+    pub fn record(&mut self, harvested: &Harvested) -> anyhow::Result<Written> {
+        self.block.clear();
+        let got = self.table.put(harvested, &mut self.block);
+        let metadata_ok = got.is_some();
+        let block = std::mem::take(&mut self.block);
+        if let (Some(dir), true) = (&self.torrents, metadata_ok) {
+            row::save_torrent(dir, harvested)?;
+        }
+        if let Some(file) = &mut self.file {
+            file.put(
+                Done {
+                    info_hash: harvested.info_hash,
+                    metadata_ok,
+                },
+                &block,
+            )?;
+        }
+        if let Some(kept) = &mut self.kept {
+            kept.extend_from_slice(&block);
+        }
+        self.print(&block);
+        self.block = block;
+        let nowhere = self.file.is_none() && self.stdout.is_none();
+        Ok(if nowhere { Written::Nowhere } else { Written::Rows(got) })
+    }
+
+    /// A closed pipe is an ordinary event: the file goes on.
+    fn print(&mut self, bytes: &[u8]) {
+        let Some(stdout) = &mut self.stdout else { return };
+        let mut stdout = stdout.lock();
+        if stdout.write_all(bytes).and_then(|()| stdout.flush()).is_ok() {
+            return;
+        }
+        drop(stdout);
+        self.stdout = None;
+        match &self.path {
+            Some(path) => note(&format!("stdout is closed; rows go on to {}", path.display())),
+            None => note("stdout is closed, and there is no file: nothing more to write to"),
+        }
+    }
+
+    /// Whether rows go to a terminal, where they would mix with a progress display.
+    pub fn is_on_terminal(&self) -> bool {
+        self.stdout.is_some() && io::stdout().is_terminal()
+    }
+
+    /// The file that rows go to.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// All rows, those of earlier runs included, to be read.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn rows(&self) -> anyhow::Result<Vec<u8>> {
+        Ok(match (&self.path, &self.kept) {
+            (Some(path), _) => host::read_file(path)?.unwrap_or_default(),
+            (None, Some(kept)) => kept.clone(),
+            (None, None) => Vec::new(),
+        })
+    }
+
+    /// Writes run.json, whole.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn write_manifest(&self, manifest: &Manifest) -> anyhow::Result<()> {
+        let Some(dir) = &self.data_dir else { return Ok(()) };
+        let mut text = Vec::new();
+        manifest.write(&mut text)?;
+        host::replace_file(&manifest_path(dir), &text)?;
+        Ok(())
+    }
+
+    /// Waits until the disk has every row.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot take them.
+    pub fn seal(&mut self) -> anyhow::Result<()> {
+        if let Some(file) = self.file.take() {
+            let (mut rows, mut journal) = file.into_parts();
+            rows.sync()?;
+            journal.sync()?;
+        }
+        Ok(())
+    }
+}
+
+fn manifest_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("run.json")
+}
+
+/// Rows of a lab and of the Internet in one file would be a lie in either.
+fn check_network(data_dir: &Path, network: &str) -> anyhow::Result<()> {
+    let path = manifest_path(data_dir);
+    let Some(bytes) = host::read_file(&path)? else {
+        return Ok(());
+    };
+    let Ok(manifest) = Manifest::read(&bytes[..]) else {
+        bad_input!(
+            "{}: not a manifest of estudely; name another --data-dir, or --fresh sets it aside",
+            path.display()
+        );
+    };
+    match manifest.config.get("network").and_then(serde_json::Value::as_str) {
+        Some(earlier) if earlier != network => bad_input!(
+            "{} is of another network ({earlier}, now {network}): --fresh sets its files aside, or name another --data-dir and --output",
+            data_dir.display()
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn cut(rows: &mut AppendFile, journal: &mut AppendFile, standing: &Standing) -> Result<(), FileError> {
+    // The rows first: should a kill come between, the journal still says which block is torn.
+    rows.cut(standing.table)?;
+    journal.cut(standing.journal)
+}
+
+fn in_use(error: FileError, flag: &str) -> anyhow::Error {
+    match error.fault {
+        host::FileFault::InUse => {
+            anyhow::Error::new(error).context(format!("another run is at work; end it or name another {flag}"))
+        }
+        _ => error.into(),
+    }
+}
+
+fn refused(error: StoreError, path: &Path, data_dir: &Path) -> anyhow::Error {
+    let what = match error {
+        StoreError::NotOurTable { .. } => path,
+        StoreError::Foreign | StoreError::Newer { .. } => data_dir,
+        StoreError::Io(_) | StoreError::Changed => {
+            return anyhow::Error::new(error).context(format!("cannot read {}", path.display()));
+        }
+    };
+    crate::exit::BadInput(format!(
+        "{}: {error}; --fresh sets it aside, or name another",
+        what.display()
+    ))
+    .into()
+}
+
+/// Results of `fetch`: rows of a batch to stdout, successes only; names and files of single ones for people.
+pub struct Results {
+    is_batch: bool,
+    torrents: Option<PathBuf>,
+    fetched: u64,
+}
+
+impl Results {
+    /// Opens the results; `data_dir` is where .torrent files go, if they are wanted.
+    ///
+    /// # Errors
+    ///
+    /// When their directory cannot be made.
+    pub fn open(is_batch: bool, data_dir: Option<&Path>) -> anyhow::Result<Self> {
+        let torrents = data_dir.map(|dir| dir.join("torrents"));
+        if let Some(dir) = &torrents {
+            host::create_dir(dir)?;
+        }
+        let mut results = Self {
+            is_batch,
+            torrents,
+            fetched: 0,
+        };
+        results.print(format!("{}\n", store::batch::HEADER).as_bytes());
+        Ok(results)
+    }
+
+    /// Infohashes with metadata so far.
+    pub const fn fetched(&self) -> u64 {
+        self.fetched
+    }
+
+    /// Writes the row of a success, and tells what came of a single one. False when nobody reads stdout any more.
+    ///
+    /// # Errors
+    ///
+    /// When a .torrent cannot be written.
+    pub fn record(&mut self, harvested: &Harvested) -> anyhow::Result<bool> {
+        let mut row = Vec::new();
+        let fetched = row::put_batch(harvested, &mut row);
+        if !self.is_batch {
+            row::tell(harvested);
+        }
+        if !fetched {
+            return Ok(true);
+        }
+        self.fetched += 1;
+        if let Some(dir) = &self.torrents {
+            row::save_torrent(dir, harvested)?;
+        }
+        Ok(self.print(&row))
+    }
+
+    fn print(&mut self, bytes: &[u8]) -> bool {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes).and_then(|()| stdout.flush()).is_ok()
+    }
+}

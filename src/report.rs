@@ -1,0 +1,98 @@
+//! The only place that speaks to people. All of it goes to stderr; stdout belongs to rows (OUT-10).
+
+mod figures;
+mod progress;
+
+use std::io::{self, IsTerminal, Write};
+
+pub use figures::{Figure, Figures, ratio};
+pub use progress::{Progress, View, per_minute};
+
+/// One line for people: `# ` before it, so that a log is told from rows.
+pub fn note(text: &str) {
+    say(&format!("# {text}\n"));
+}
+
+/// Lines for people that have their `# ` already, as a summary.
+pub fn text(lines: &str) {
+    say(lines);
+}
+
+/// The one line of a failure: what, where and what to do.
+pub fn error(error: &anyhow::Error) {
+    let text = format!("{error:#}").replace('\n', " ");
+    say(&format!("estudely: {text}\n"));
+}
+
+/// Writes to stderr. Its loss is no reason to stop: the rows are what the run is for.
+fn say(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Whether a person watches: then a display that moves is of use.
+pub fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// `1234567` as `1,234,567`.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes in the unit that people read, as `1.5 GiB`.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    // Two decimals at most: the loss of precision of the float is far below that.
+    #[allow(clippy::cast_precision_loss, reason = "shown with one decimal")]
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+/// Text from strangers, fit for a terminal: control characters (and the escapes that they begin) become U+FFFD.
+pub fn plain(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes)
+        .chars()
+        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_grouped() {
+        assert_eq!(thousands(0), "0");
+        assert_eq!(thousands(999), "999");
+        assert_eq!(thousands(1_000), "1,000");
+        assert_eq!(thousands(12_345_678), "12,345,678");
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size(1023), "1023 B");
+        assert_eq!(size(1536), "1.5 KiB");
+        assert_eq!(size(u64::MAX), "16.0 EiB");
+    }
+
+    #[test]
+    fn a_name_cannot_drive_the_terminal() {
+        assert_eq!(plain(b"a\x1b[31mb\n"), "a\u{fffd}[31mb\u{fffd}");
+    }
+}

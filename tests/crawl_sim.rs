@@ -1,0 +1,207 @@
+//! The main job in virtual time: the crawl that runs on sockets, against a population from a seed, judged by the truth.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that fails says where; what it prints is read when it does"
+)]
+
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+
+use clap::Parser;
+use estudely::args::{Cli, Command, CrawlArgs};
+use estudely::config;
+use estudely::job::crawl::{self, Crawl, Event, Yield};
+use estudely::job::start::Chance;
+use estudely::output::Table;
+use sim::{Found, Lab, Plan, Profile, Report, judge};
+use store::{clean, metadata};
+use world::{Seed, Time};
+
+/// Where the client of a simulation is.
+const CLIENT: &str = "127.0.0.1:4000";
+
+/// How a simulated crawl went.
+struct Outcome {
+    report: Report,
+    crawl: Crawl,
+    rows: Vec<u8>,
+}
+
+fn crawl_args(flags: &[&str]) -> Box<CrawlArgs> {
+    let words = ["estudely", "crawl", "--lab", "--stdout-only"];
+    match Cli::parse_from(words.iter().chain(flags)).command {
+        Command::Crawl(args) => args,
+        other => panic!("not a crawl: {other:?}"),
+    }
+}
+
+/// Runs `crawl --lab` with these flags in virtual time, until it ends by itself.
+fn simulate(profile: Profile, nodes: usize, torrents: usize, seed: u64, flags: &[&str]) -> Outcome {
+    let args = crawl_args(flags);
+    let lab_seed = Seed::from_number(seed).derive("lab");
+    let mut lab = Lab::new(
+        sim::Config {
+            nodes,
+            torrents,
+            port: 6881,
+            profile,
+        },
+        lab_seed,
+    );
+    let net = config::net(&args.net, Some("lab".to_owned())).unwrap();
+    let chance = Chance {
+        seed: Seed::from_number(seed),
+        number: seed,
+    };
+    let client: SocketAddr = CLIENT.parse().unwrap();
+    let families = crawler::Families { v4: true, v6: false };
+    let node = config::node(&net, families, vec![lab.bootstrap()], Some(config::sampling(&net)));
+    let mut node = crawler::Node::new(node, chance.seed.derive("node"), None);
+    node.own_address(client);
+    let mut crawl = crawl::compose(
+        &args,
+        Yield::Metadata,
+        &net,
+        chance,
+        node,
+        &std::collections::BTreeSet::new(),
+    );
+    let mut rows = format!("{}\n", metadata::HEADER).into_bytes();
+    let plan = Plan {
+        client,
+        until: Time::from_secs(4 * 3600),
+        stop: None,
+    };
+    let (_, ended) = sim::run(
+        &plan,
+        &mut crawl,
+        &mut lab,
+        Time::ZERO,
+        &mut |_, _, event| match event {
+            Event::Record(harvested) => {
+                Table::Metadata.put(&harvested, &mut rows);
+                ControlFlow::Continue(())
+            }
+            Event::Over(_) => ControlFlow::Break(()),
+            Event::Dht(_) | Event::Pulse => ControlFlow::Continue(()),
+        },
+    );
+    assert_eq!(
+        ended,
+        sim::Ended::Broken,
+        "seed {seed}: the crawl did not end by itself"
+    );
+    let found = metadata::rows(&rows[..]).map(|row| {
+        let row = row.unwrap();
+        Found {
+            infohash: row.info_hash,
+            name: row.name,
+            file_count: row.file_count,
+            total_bytes: row.total_bytes,
+            piece_length: row.piece_length,
+            metadata_ok: row.metadata_ok,
+        }
+    });
+    let report = judge(&lab, found, clean);
+    println!("seed {seed}: {report:#?}");
+    Outcome { report, crawl, rows }
+}
+
+/// What must hold on any network: the manners of DESIGN 6, and honesty.
+fn assert_polite(outcome: &Outcome) {
+    let report = &outcome.report;
+    assert_eq!(report.counts.bans, 0, "nodes that banned us");
+    assert_eq!(report.counts.samples_inside_interval, 0, "samples inside an interval");
+    assert_eq!(
+        report.counts.samples_to_known_refusers, 0,
+        "samples to nodes known not to sample"
+    );
+    assert_eq!(report.wrong, 0, "rows that differ from the truth");
+    let busiest = report.busiest.expect("somebody was asked");
+    // The lab's clock and ours round to microseconds each in its own way.
+    assert!(busiest.burst_at_one_per_second < 3.001, "the busiest host: {busiest:?}");
+    let stats = outcome.crawl.harvest().node().unwrap().guard().stats();
+    assert!(
+        stats.busiest_second <= 3 && stats.busiest_ten_seconds <= 12,
+        "{stats:?}"
+    );
+}
+
+#[test]
+fn an_ideal_lab_is_found_whole() {
+    let outcome = simulate(Profile::ideal(), 500, 1_000, 1, &[]);
+    assert_polite(&outcome);
+    assert!(
+        outcome.report.coverage() >= 0.99,
+        "coverage {}",
+        outcome.report.coverage()
+    );
+    assert!(
+        outcome.report.fetch_rate() >= 0.99,
+        "fetch rate {}",
+        outcome.report.fetch_rate()
+    );
+}
+
+#[test]
+fn an_ideal_lab_costs_few_queries() {
+    let outcome = simulate(Profile::ideal(), 500, 1_000, 2, &[]);
+    assert!(
+        outcome.report.get_peers_per_infohash() <= 4.0,
+        "{} get_peers",
+        outcome.report.get_peers_per_infohash()
+    );
+    assert!(
+        outcome.report.samples_per_sampler() <= 1.05,
+        "{} samples",
+        outcome.report.samples_per_sampler()
+    );
+}
+
+#[test]
+fn a_realistic_lab_gives_nearly_all_that_can_be_had() {
+    let all = ["--metadata-peer-attempts", "0", "--peers-per-infohash", "0"];
+    let outcome = simulate(Profile::realistic(), 1_000, 2_000, 3, &all);
+    assert_polite(&outcome);
+    assert!(
+        outcome.report.fetch_rate() >= 0.95,
+        "fetch rate {}",
+        outcome.report.fetch_rate()
+    );
+}
+
+#[test]
+fn the_same_seed_writes_the_same_bytes() {
+    let rows = |seed| simulate(Profile::realistic(), 150, 200, seed, &[]).rows;
+    let first = rows(5);
+    assert_eq!(first, rows(5));
+    assert_ne!(first, rows(6));
+}
+
+#[test]
+fn a_cap_on_infohashes_is_kept() {
+    let outcome = simulate(Profile::ideal(), 100, 200, 7, &["--max-infohashes", "3"]);
+    assert_eq!(outcome.report.found, 3);
+}
+
+#[test]
+fn no_infohash_has_more_rows_than_peers_wanted() {
+    let outcome = simulate(Profile::ideal(), 100, 300, 8, &["--peers-per-infohash", "2"]);
+    let mut counts = std::collections::BTreeMap::new();
+    for row in metadata::rows(&outcome.rows[..]).flatten() {
+        *counts.entry(row.info_hash).or_insert(0) += 1;
+    }
+    assert_eq!(counts.values().max(), Some(&2));
+}
+
+#[test]
+fn attempts_are_bounded_per_infohash() {
+    let outcome = simulate(Profile::realistic(), 150, 200, 9, &["--metadata-peer-attempts", "1"]);
+    let pool = outcome.crawl.harvest().pool().unwrap().stats();
+    assert!(
+        pool.funnel[fetcher::Stage::Dialled] <= outcome.report.found as u64,
+        "{:?}",
+        pool.funnel
+    );
+}

@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""What happens when things go wrong: tests/faults/run.py ESTUDELY. Standard library only; every load is on loopback.
+
+Each crawl brings its own lab (`--lab`) with the same seed, so what is right is known: the lab's truth.
+"""
+
+import csv
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ESTUDELY = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "target/release/estudely"
+KILLS = 50
+# Small enough to end soon, slow enough that fifty kills fall into it.
+LAB = ["--lab", "--lab-nodes", "400", "--lab-torrents", "1500", "--seed", "7"]
+
+
+def crawl(folder, *extra, **how):
+    command = [ESTUDELY, "crawl", *LAB, "--output", os.path.join(folder, "metadata.txt"), "--data-dir", os.path.join(folder, "data"),
+               "--overall-timeout", "240", *extra]
+    how.setdefault("stdout", subprocess.DEVNULL)
+    how.setdefault("stderr", subprocess.PIPE)
+    return subprocess.Popen(command, text=True, **how)
+
+
+def blocks(path):
+    """The rows by infohash; fails on a torn row, a second header, or an infohash whose rows stand in two places."""
+    with open(path, newline="", encoding="utf-8") as table:
+        text = table.read()
+    assert not text or text.endswith("\n"), "the last line is torn"
+    rows = list(csv.reader(text.splitlines()))
+    found, last = {}, None
+    for row in rows[1:]:
+        assert len(row) == 8, f"not eight columns: {row}"
+        assert row[7] in ("True", "False") and len(row[0]) == 40, f"not a row: {row}"
+        if row[0] != last:
+            assert row[0] not in found, f"{row[0]} stands in two places"
+            found[row[0]] = []
+        last = row[0]
+        assert row not in found[last], f"doubled row: {row}"
+        found[last].append(row)
+    return found
+
+
+def run_to_end(folder, *extra, timeout=260, **how):
+    process = crawl(folder, *extra, **how)
+    _, errors = process.communicate(timeout=timeout)
+    return process.returncode, errors or ""
+
+
+def is_one_line(errors, *words):
+    """The error is one line on stderr that says what, where and what to do."""
+    lines = [line for line in errors.splitlines() if line.startswith("estudely: ")]
+    assert len(lines) == 1, f"not one clear line:\n{errors}"
+    for word in words:
+        assert word in lines[0], f"{word!r} is not in: {lines[0]}"
+
+
+class Faults(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="estudely-faults-")
+        self.output = os.path.join(self.folder, "metadata.txt")
+
+    def test_kill_9_loses_doubles_and_tears_nothing(self):
+        chance = random.Random(11)
+        before, kills = {}, 0
+        truth = os.path.join(self.folder, "truth.csv")
+        for _ in range(KILLS):
+            process = crawl(self.folder, "--rate", "60", stderr=subprocess.DEVNULL)
+            try:
+                process.wait(timeout=chance.uniform(0.3, 1.6))
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                kills += 1
+            process.wait()
+        if os.path.exists(self.output):
+            # What is whole now must be there, unchanged, at the end.
+            whole = open(self.output, encoding="utf-8").read().rpartition("\n")[0].splitlines()
+            for row in csv.reader(whole[1:]):
+                before.setdefault(row[0], []).append(row)
+            before.pop(next(reversed(before), None), None)
+        code, errors = run_to_end(self.folder, "--truth", truth)
+        self.assertEqual(code, 0, errors)
+        after = blocks(self.output)
+        for key, rows in before.items():
+            self.assertEqual(after.get(key), rows, f"{key} was lost or changed")
+        planted = {row["infohash"] for row in csv.DictReader(open(truth, newline="", encoding="utf-8"))}
+        self.assertLessEqual(after.keys(), planted)
+        self.assertGreaterEqual(len(after), 0.97 * len(planted))
+        print(f"\nkilled {kills} times: {len(before)} infohashes before the last run, {len(after)} of {len(planted)} after it")
+
+    def test_a_second_run_has_nothing_left_to_do(self):
+        run_to_end(self.folder)
+        first = open(self.output, encoding="utf-8").read()
+        code, errors = run_to_end(self.folder)
+        self.assertEqual(code, 0, errors)
+        self.assertEqual(open(self.output, encoding="utf-8").read(), first)
+
+    def test_fresh_sets_old_files_aside(self):
+        with open(self.output, "w", encoding="utf-8") as old:
+            old.write("precious\n")
+        code, errors = run_to_end(self.folder, "--fresh", "--max-infohashes", "3")
+        self.assertEqual(code, 0, errors)
+        self.assertEqual(len(blocks(self.output)), 3)
+        aside = [name for name in os.listdir(self.folder) if name.startswith("metadata.txt.")]
+        self.assertEqual([open(os.path.join(self.folder, name)).read() for name in aside], ["precious\n"])
+
+    def test_a_foreign_file_is_refused(self):
+        with open(self.output, "w", encoding="utf-8") as old:
+            old.write("precious\n")
+        code, errors = run_to_end(self.folder)
+        self.assertEqual(code, 2, errors)
+        is_one_line(errors, "metadata.txt", "--fresh")
+        self.assertEqual(open(self.output).read(), "precious\n")
+
+    def in_small_disk(self, *options):
+        """A file system of our own below `self.folder`, in a mount namespace that ends with the process."""
+        mount = f"mount -t tmpfs -o {','.join(options)} tmpfs {self.folder}"
+        probe = subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True, text=True)
+        if probe.returncode:
+            self.skipTest(f"no right to mount: {probe.stderr.strip()}")
+        command = f"{mount} && {ESTUDELY} crawl {' '.join(LAB)} --output {self.output} --data-dir {self.folder}/data --overall-timeout 240"
+        command += f" >/dev/null; code=$?; cat {self.output} >&3; exit $code"
+        copy = tempfile.TemporaryFile("w+", encoding="utf-8")
+        done = subprocess.run(["unshare", "-m", "sh", "-c", command.replace(">&3", f">&{copy.fileno()}")], pass_fds=[copy.fileno()],
+                              capture_output=True, text=True, timeout=260)
+        copy.seek(0)
+        return done.returncode, done.stderr, copy.read()
+
+    def test_full_disk_is_one_line_and_loses_nothing(self):
+        code, errors, text = self.in_small_disk("size=48k")
+        self.assertEqual(code, 1, errors)
+        is_one_line(errors, "metadata.txt" if "metadata.txt" in errors else "data", "space")
+        kept = os.path.join(self.folder, "kept.txt")
+        with open(kept, "w", encoding="utf-8") as out:
+            out.write(text.rpartition("\n")[0] + "\n")
+        self.assertGreater(len(blocks(kept)), 0)
+
+    def test_read_only_directory_is_one_line(self):
+        code, errors, _ = self.in_small_disk("ro")
+        self.assertEqual(code, 1, errors)
+        is_one_line(errors, self.folder)
+
+    def test_closed_stdout_does_not_stop_the_file(self):
+        reader, writer = os.pipe()
+        os.close(reader)
+        process = crawl(self.folder, stdout=writer)
+        os.close(writer)
+        _, errors = process.communicate(timeout=260)
+        self.assertEqual(process.returncode, 0, errors)
+        self.assertIn("stdout is closed", errors)
+        self.assertGreater(len(blocks(self.output)), 100)
+
+    def test_interrupt_leaves_whole_rows_and_exit_code_0(self):
+        process = crawl(self.folder, "--rate", "60")
+        try:
+            process.wait(timeout=3)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 0, errors)
+        blocks(self.output)
+
+    def test_no_network_hints_at_bootstrap(self):
+        done = subprocess.run(
+            ["unshare", "-n", ESTUDELY, "crawl", "--bootstrap", "192.0.2.1:6881", "--overall-timeout", "12", "--output", self.output,
+             "--data-dir", os.path.join(self.folder, "data")], capture_output=True, text=True, timeout=60)
+        if "unshare" in done.stderr:
+            self.skipTest(done.stderr.strip())
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("--bootstrap", done.stderr)
+
+    def test_unresolvable_router_is_one_line(self):
+        done = subprocess.run(
+            [ESTUDELY, "crawl", "--bootstrap", "no-such-host.invalid:6881", "--output", self.output, "--data-dir",
+             os.path.join(self.folder, "data")], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        is_one_line(done.stderr, "no-such-host.invalid:6881", "--bootstrap")
+
+    def test_port_in_use_is_one_line(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind(("127.0.0.1", 0))
+            port = str(taken.getsockname()[1])
+            code, errors = run_to_end(self.folder, "--bind", f"127.0.0.1:{port}")
+        self.assertEqual(code, 1, errors)
+        is_one_line(errors, port, "--bind")
+
+    def test_a_data_directory_in_use_is_one_line(self):
+        first = crawl(self.folder, "--rate", "20", stderr=subprocess.PIPE)
+        for line in first.stderr:
+            if "listening" in line:
+                break
+        code, errors = run_to_end(self.folder)
+        first.send_signal(signal.SIGINT)
+        first.communicate(timeout=30)
+        self.assertEqual(code, 1, errors)
+        is_one_line(errors, "data", "--data-dir")
+
+    def test_bad_input_names_file_and_line(self):
+        for flag, text, word in (("--blocklist", "10.0.0.0/8\nnonsense\n", "nonsense"), ("--opt-out", "# none\nabc\n", "abc")):
+            path = os.path.join(self.folder, "list.txt")
+            with open(path, "w", encoding="utf-8") as out:
+                out.write(text)
+            code, errors = run_to_end(self.folder, flag, path)
+            self.assertEqual(code, 2, errors)
+            is_one_line(errors, f"{path}:2", word)
+
+
+if __name__ == "__main__":
+    unittest.main()
