@@ -130,7 +130,7 @@ fn assert_polite(outcome: &Outcome) {
 
 #[test]
 fn an_ideal_lab_is_found_whole() {
-    let outcome = simulate(Profile::ideal(), 500, 1_000, 1, &[]);
+    let outcome = simulate(Profile::ideal(), 2_000, 2_000, 1, &[]);
     assert_polite(&outcome);
     assert!(
         outcome.report.coverage() >= 0.99,

@@ -102,7 +102,9 @@ fn summary(fetch: &Fetch, asked: u64, fetched: u64, now: Time) -> Figures {
         format!("of these, with metadata ({:.1}%)", 100.0 * ratio(fetched, asked.max(1))),
     );
     figures.count("left", fetch.left() as u64, "not begun when the run ended");
-    figures.figure("per_minute", per_minute(fetched, now), "with metadata per minute");
+    if now >= Time::from_secs(60) {
+        figures.figure("per_minute", per_minute(fetched, now), "with metadata per minute");
+    }
     if let Some(pool) = fetch.harvest().pool() {
         crate::job::crawl::funnel(&mut figures, pool.stats());
     }

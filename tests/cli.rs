@@ -1,0 +1,151 @@
+//! The program as people run it: real datagrams and real connections, on loopback and nowhere else.
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Runs the program in a directory of its own.
+fn estudely(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_estudely"))
+        .current_dir(folder)
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn read(folder: &Path, name: &str) -> String {
+    fs::read_to_string(folder.join(name)).unwrap()
+}
+
+/// The one line of an error, and the exit code that goes with it.
+fn refused(args: &[&str]) -> (String, i32) {
+    let folder = TempDir::new().unwrap();
+    let output = estudely(folder.path(), args);
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+    assert!(left.is_empty(), "bad input left something behind: {left:?}");
+    let errors = text(&output.stderr);
+    let lines: Vec<&str> = errors.lines().filter(|line| line.starts_with("estudely: ")).collect();
+    assert_eq!(lines.len(), 1, "not one clear line:\n{errors}");
+    (lines[0].to_owned(), output.status.code().unwrap())
+}
+
+#[test]
+fn the_first_command_of_the_readme_finds_its_lab_whole() {
+    let folder = TempDir::new().unwrap();
+    let output = estudely(folder.path(), &["crawl", "--lab", "--truth", "truth.csv"]);
+    let errors = text(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let rows = read(folder.path(), "metadata.txt");
+    assert_eq!(text(&output.stdout), rows, "stdout and the file have the same bytes");
+    let truth = read(folder.path(), "truth.csv");
+    let true_rows: BTreeSet<&str> = truth.lines().collect();
+    let wrong: Vec<&str> = rows.lines().filter(|row| !true_rows.contains(row)).collect();
+    assert!(wrong.is_empty(), "rows that are not true: {wrong:#?}");
+    let manifest: Value = serde_json::from_str(&read(folder.path(), "data/run.json")).unwrap();
+    let count = |key: &str| manifest["counters"]["lab"][key].as_f64().unwrap();
+    assert!(count("shown") > 1_900.0, "{errors}");
+    assert!(count("found") >= 0.99 * count("shown"), "{errors}");
+    assert!(count("fetched") >= 0.99 * count("fetchable"), "{errors}");
+    assert_eq!(
+        (count("bans"), count("inside_interval"), count("refusers")),
+        (0.0, 0.0, 0.0),
+        "{errors}"
+    );
+    assert!(count("get_peers") <= 4.0 && count("samples") <= 1.05, "{errors}");
+}
+
+#[test]
+fn a_limit_on_time_ends_a_crawl_in_order() {
+    let folder = TempDir::new().unwrap();
+    let output = estudely(
+        folder.path(),
+        &[
+            "crawl",
+            "--lab",
+            "--lab-nodes",
+            "200",
+            "--rate",
+            "5",
+            "--overall-timeout",
+            "3",
+        ],
+    );
+    let errors = text(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    assert!(errors.contains("# Final: "), "{errors}");
+}
+
+#[test]
+fn two_steps_give_what_one_gives() {
+    let folder = TempDir::new().unwrap();
+    let lab = ["--lab", "--lab-nodes", "100", "--lab-torrents", "60"];
+    let peers = estudely(folder.path(), &[&["peers"][..], &lab].concat());
+    assert!(peers.status.success(), "{}", text(&peers.stderr));
+    assert_eq!(text(&peers.stdout), read(folder.path(), "peers.csv"));
+    // The second step needs the same peers: a lab of the same seed, on the same ports, is not to be had; what matters
+    // here is that the table is read, every infohash is tried, and the exit code tells that nobody was there.
+    let fetch = estudely(
+        folder.path(),
+        &["fetch", "peers.csv", "--allow-loopback", "--overall-timeout", "20"],
+    );
+    let errors = text(&fetch.stderr);
+    assert!(errors.contains("infohashes asked for"), "{errors}");
+    assert_eq!(
+        text(&fetch.stdout),
+        "infohash,name,file_count,total_bytes,piece_length\n"
+    );
+    assert_eq!(fetch.status.code(), Some(1), "{errors}");
+}
+
+#[test]
+fn help_shows_every_default_of_a_crawl() {
+    let folder = TempDir::new().unwrap();
+    let help = text(&estudely(folder.path(), &["crawl", "--help"]).stdout);
+    for (flag, default) in [
+        ("--max-infohashes", "999999"),
+        ("--peers-per-infohash", "20"),
+        ("--metadata-peer-attempts", "5"),
+        ("--overall-timeout", "86400"),
+        ("--output", "metadata.txt"),
+        ("--data-dir", "data"),
+        ("--bind", "6881-6889"),
+        ("--profile", "home"),
+        ("--rate", "home 50"),
+        ("--max-flows", "home 2048"),
+        ("--lab-nodes", "2000"),
+    ] {
+        let (_, after) = help
+            .split_once(&format!("{flag} "))
+            .unwrap_or_else(|| panic!("{flag} is not in --help"));
+        let entry = after.split("\n      --").next().unwrap_or_default();
+        assert!(
+            entry.contains("[default: ") && entry.contains(default),
+            "{flag}: {entry}"
+        );
+    }
+}
+
+#[test]
+fn bad_input_is_one_line_and_exit_code_2() {
+    for (args, word) in [
+        (&["fetch", "no-such-thing"][..], "no-such-thing"),
+        (&["crawl", "--bootstrap", "nowhere"], "HOST:PORT"),
+        (&["crawl", "--rate", "0"], "--rate"),
+        (&["crawl", "--bind", "127.0.0.1:0", "--bind", "127.0.0.2:0"], "--bind"),
+        (&["dht", "find-node", "xyz"], "40 hex digits"),
+        (&["show", "no-such-file.torrent"], "no-such-file.torrent"),
+    ] {
+        let (line, code) = refused(args);
+        assert!(line.contains(word), "{args:?}: {line}");
+        assert_eq!(code, 2, "{args:?}: {line}");
+    }
+}
