@@ -124,7 +124,7 @@ fn help_shows_every_default_of_a_crawl() {
         ("--lab-nodes", "2000"),
     ] {
         let (_, after) = help
-            .split_once(&format!("{flag} "))
+            .split_once(&format!("      {flag} <"))
             .unwrap_or_else(|| panic!("{flag} is not in --help"));
         let entry = after.split("\n      --").next().unwrap_or_default();
         assert!(
