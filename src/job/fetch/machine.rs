@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crawler::{Depth, Event as DhtEvent, Few, Plan};
+use crawler::{Depth, Event as DhtEvent, Few, Node, Plan};
 use wire::InfoHash;
 use world::{Input, Machine, Output, Time};
 
@@ -33,6 +33,9 @@ pub enum Event {
 /// A node that has not joined by then will hardly join; a lookup then says so by finding nobody.
 const JOIN_BY: Time = Time::from_secs(30);
 
+/// How soon to look again whether the flow budget has room.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Running,
@@ -48,8 +51,10 @@ pub struct Fetch {
     /// Time to leave after a stop.
     leave_within: Duration,
     phase: Phase,
-    /// Lookups wait until the node has joined, and no longer than this.
-    join_by: Time,
+    /// The node has joined, or will not in time: lookups may begin.
+    joined: bool,
+    /// The next infohash waits until then, if nothing else happens first.
+    resume: Option<Time>,
 }
 
 impl Fetch {
@@ -61,7 +66,8 @@ impl Fetch {
             overall,
             leave_within,
             phase: Phase::Running,
-            join_by: JOIN_BY,
+            joined: false,
+            resume: None,
         }
     }
 
@@ -90,17 +96,23 @@ impl Fetch {
     }
 
     fn take_work(&mut self, now: Time) {
-        while self.harvest.has_room(now) {
-            let needs_dht = self.wanted.front().is_some_and(|want| want.peers.is_empty());
-            if needs_dht && !self.harvest.node().is_none_or(crawler::Node::is_joined) && now < self.join_by {
+        self.resume = None;
+        while self.harvest.has_slot() {
+            let Some(want) = self.wanted.front() else { return };
+            self.joined |= now >= JOIN_BY || self.harvest.node().is_none_or(Node::is_joined);
+            let lookup = want.peers.is_empty();
+            if lookup && !self.joined {
+                self.resume = Some(JOIN_BY);
+            } else if !self.harvest.has_room(now) {
+                self.resume = Some(now + LOOK_AGAIN);
+            }
+            if self.resume.is_some() {
                 return;
             }
             let Some(want) = self.wanted.pop_front() else { return };
-            let lookup = want.peers.is_empty().then(|| Plan {
-                first: Few::new(),
-                depth: Depth::Full,
-            });
-            self.harvest.begin(now, want.info_hash, lookup, &want.peers);
+            let (first, depth) = (Few::new(), Depth::Full);
+            let plan = lookup.then_some(Plan { first, depth });
+            self.harvest.begin(now, want.info_hash, plan, &want.peers);
         }
     }
 
@@ -143,8 +155,7 @@ impl Machine for Fetch {
 
     fn deadline(&self) -> Option<Time> {
         let ours = match self.phase {
-            Phase::Running if self.wanted.is_empty() => self.overall,
-            Phase::Running => Some(self.overall.map_or(self.join_by, |end| end.min(self.join_by))),
+            Phase::Running => self.overall.into_iter().chain(self.resume).min(),
             Phase::Leaving(until) => Some(until),
             Phase::Over => return None,
         };
