@@ -141,6 +141,8 @@ pub struct Guard {
     answers: Answers,
     blocklist: Blocklist,
     census: Census,
+    /// Hosts that answered, each with its answers.
+    answering: Census,
     own: Vec<SocketAddr>,
     named: Vec<(SocketAddr, Time)>,
     stats: Stats,
@@ -162,6 +164,7 @@ impl Guard {
             answers: Answers::new(config.answers_per_host, config.answers_in_total, seed),
             blocklist: Blocklist::new(&config.blocklist),
             census: Census::new(seed),
+            answering: Census::new(seed.derive("answering")),
             own: Vec::with_capacity(OWN),
             named: Vec::new(),
             stats: Stats::default(),
@@ -231,6 +234,7 @@ impl Guard {
     /// `from` answered a query of ours.
     pub fn answered(&mut self, now: Time, from: SocketAddr) {
         self.back_offs.answered(now, from);
+        self.answering.count(Host::of(from.ip()));
         self.forgive(from, Time::ZERO);
     }
 
@@ -295,6 +299,11 @@ impl Guard {
         self.census.histogram()
     }
 
+    /// Hosts by the number of queries that each answered.
+    pub fn answers_histogram(&self) -> Histogram {
+        self.answering.histogram()
+    }
+
     /// Bytes of the tables, taken at the start.
     pub fn memory_bytes(&self) -> usize {
         let networks = self.networks.as_ref().map_or(0, Networks::memory_bytes);
@@ -304,6 +313,7 @@ impl Guard {
             + self.back_offs.memory_bytes()
             + self.answers.memory_bytes()
             + self.census.memory_bytes()
+            + self.answering.memory_bytes()
     }
 
     /// Why `addr` is never asked, whatever the time.

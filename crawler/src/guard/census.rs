@@ -29,6 +29,13 @@ pub struct Histogram {
     pub one_in: u64,
 }
 
+impl Histogram {
+    /// Hosts altogether.
+    pub fn total(&self) -> u64 {
+        self.hosts.iter().sum()
+    }
+}
+
 impl Census {
     pub(crate) fn new(seed: Seed) -> Self {
         Self {

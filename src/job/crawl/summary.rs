@@ -115,12 +115,13 @@ fn infohashes(figures: &mut Figures, tally: &Tally, crawl: &Crawl, ended: &Ended
 fn dht(figures: &mut Figures, tally: &Tally, crawl: &Crawl) {
     let Some(node) = crawl.harvest().node() else { return };
     let stats = node.stats();
-    let hosts = node.guard().histogram();
+    let guard = node.guard();
     figures.group("dht", "DHT");
+    figures.count("hosts_asked", guard.histogram().total(), "distinct hosts sent a query");
     figures.count(
-        "hosts_asked",
-        hosts.hosts.iter().sum::<u64>() * hosts.one_in,
-        "distinct hosts sent a query",
+        "hosts_answered",
+        guard.answers_histogram().total(),
+        "of these, hosts that answered one",
     );
     sampling(figures, node);
     for &asked in Asked::ALL {
