@@ -11,10 +11,9 @@ mod seen;
 use std::time::Duration;
 
 use wire::InfoHash;
-use world::{Seed, Time};
+use world::{Seed, Tally, Time, closed_list};
 
 use crate::Sighting;
-use crate::stats::{Tally, closed_list};
 
 use queue::Queue;
 pub use queue::Work;
@@ -103,11 +102,11 @@ pub struct Counts {
     /// Sightings of infohashes that were.
     pub again: u64,
     /// Sightings refused, by reason.
-    pub refused: Tally<3>,
+    pub refused: Tally<Refusal>,
     /// Infohashes dropped from the full queue before they were tried. One more sighting brings them back.
     pub evicted: u64,
     /// Failed tries, by outcome.
-    pub failed: Tally<3>,
+    pub failed: Tally<Outcome>,
     /// Failed tries that were put off for another.
     pub retries: u64,
     /// Infohashes whose tries are used up, or that found no room to wait for another.

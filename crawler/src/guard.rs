@@ -31,9 +31,8 @@ mod recent;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use world::{Seed, Time};
+use world::{Seed, Tally, Time, closed_list};
 
-use crate::stats::{Tally, closed_list};
 use answers::Answers;
 use backoff::BackOffs;
 use bucket::Bucket;
@@ -108,7 +107,7 @@ pub struct Stats {
     /// Queries sent.
     pub queries: u64,
     /// Queries that would have been sent, had the destination been another.
-    pub refusals: Tally<5>,
+    pub refusals: Tally<Refusal>,
     /// Answers withheld from hosts that ask too much.
     pub answers_withheld: u64,
     /// The most queries that any host was sent within one second.

@@ -17,11 +17,10 @@ use std::time::Duration;
 use rand::rngs::ChaCha8Rng;
 use wire::krpc::{Body, Message, Method, Query, Reply, error_code};
 use wire::{InfoHash, NodeId};
-use world::{Seed, Time};
+use world::{Seed, Tally, Time, closed_list};
 
 use crate::event::{Sighting, Source};
 use crate::peer_store::{self, PeerStore, Swarm};
-use crate::stats::{Tally, closed_list};
 use crate::tokens::Tokens;
 use crate::{Closest, Contact, Family};
 use room::Room;
@@ -110,7 +109,7 @@ pub struct Responder {
     shelves: [Shelf; 2],
     rng: ChaCha8Rng,
     scratch: Scratch,
-    served: Tally<10>,
+    served: Tally<Served>,
 }
 
 /// One answer under way.
@@ -203,7 +202,7 @@ impl Responder {
     }
 
     /// What was served and refused so far.
-    pub const fn served(&self) -> &Tally<10> {
+    pub const fn served(&self) -> &Tally<Served> {
         &self.served
     }
 

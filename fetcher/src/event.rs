@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use wire::InfoHash;
+use world::Tally;
 
-use crate::{Ending, Failure, Stage, Tally};
+use crate::{Ending, Failure, Stage};
 
 /// What a pool tells its owner. Every [`Pool::start`](crate::Pool::start) ends in exactly one `Metadata` or `GaveUp`;
 /// before it comes one `Attempt` for each peer that was dialled.

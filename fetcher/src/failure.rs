@@ -1,6 +1,6 @@
 //! How things end, as closed lists: every ending is one of these, and each is counted.
 
-use crate::stats::closed_list;
+use world::closed_list;
 
 closed_list! {
     /// How far a peer came, from the first word of it to its bytes being the torrent's.
@@ -149,5 +149,18 @@ impl Failure {
             | Self::Superseded
             | Self::Cancelled => Lesson::Nothing,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use world::Member;
+
+    use super::*;
+
+    #[test]
+    fn no_two_failures_share_a_label() {
+        let labels: std::collections::BTreeSet<_> = Failure::ALL.iter().map(|failure| failure.label()).collect();
+        assert_eq!(labels.len(), Failure::ALL.len());
     }
 }

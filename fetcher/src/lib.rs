@@ -24,4 +24,4 @@ pub use config::Config;
 pub use event::Event;
 pub use failure::{Ending, Failure, Stage};
 pub use pool::{Pool, Standing};
-pub use stats::{Member, Stats, Tally};
+pub use stats::Stats;

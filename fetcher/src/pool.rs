@@ -24,9 +24,9 @@ use std::net::SocketAddr;
 
 use rand::RngExt;
 use wire::{InfoHash, PeerId};
-use world::{ConnId, Input, KeyedMap, Machine, Output, Seed, Time};
+use world::{ConnId, Input, KeyedMap, Machine, Output, Seed, Tally, Time};
 
-use crate::{Config, Ending, Event, Failure, Stats, Tally};
+use crate::{Config, Ending, Event, Failure, Stats};
 use hosts::{Host, Hosts};
 use hunt::Hunt;
 use memory::Memory;

@@ -12,7 +12,7 @@ use host::Resolver;
 use rand::Rng;
 use wire::magnet::Magnet;
 use wire::{InfoHash, NodeId};
-use world::{Seed, Time};
+use world::{Member as _, Seed, Time};
 
 use crate::args::{DhtCommand, DhtCommon};
 use crate::bad_input;

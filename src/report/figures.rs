@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use store::{Counter, Counters};
+use world::{Member, Tally};
 
 use super::thousands;
 
@@ -51,11 +52,11 @@ impl Figures {
     }
 
     /// Adds every count that is not zero, as the reasons of a failure.
-    pub fn reasons(&mut self, reasons: impl IntoIterator<Item = (&'static str, u64)>) {
-        let mut reasons: Vec<_> = reasons.into_iter().filter(|(_, count)| *count > 0).collect();
+    pub fn reasons(&mut self, reasons: &Tally<impl Member>) {
+        let mut reasons: Vec<_> = reasons.iter().filter(|(_, count)| *count > 0).collect();
         reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         for (reason, count) in reasons {
-            self.count(reason, count, reason.replace('_', " "));
+            self.count(reason.label(), count, reason.label().replace('_', " "));
         }
     }
 
@@ -108,6 +109,8 @@ pub fn ratio(part: u64, whole: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use crawler::stats::Drop;
+
     use super::*;
 
     fn figures() -> Figures {
@@ -139,9 +142,16 @@ mod tests {
 
     #[test]
     fn reasons_come_largest_first_and_never_zero() {
+        let mut why = Tally::new();
+        for drop in [Drop::Flood, Drop::OwnId, Drop::Flood] {
+            why.count(drop);
+        }
         let mut figures = Figures::default();
         figures.group("why", "Why");
-        figures.reasons([("a_b", 1), ("c", 0), ("d", 3)]);
-        assert_eq!(figures.text(), "# Why\n#              3  d\n#              1  a b\n");
+        figures.reasons(&why);
+        assert_eq!(
+            figures.text(),
+            "# Why\n#              2  flood\n#              1  own id\n"
+        );
     }
 }

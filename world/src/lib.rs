@@ -5,14 +5,16 @@
 //! machine therefore runs on sockets (`host::run`) and in virtual time (`sim::run`), and a failure replays from its seed.
 //!
 //! This room holds names and no logic: what can happen ([`Input`]), what can be asked for ([`Effect`]), what time is
-//! ([`Time`]) and where chance comes from ([`Seed`]).
+//! ([`Time`]), where chance comes from ([`Seed`]) and how things that happen are counted ([`Tally`]).
 
 mod machine;
 mod net;
 mod seed;
+mod tally;
 mod time;
 
 pub use machine::{Machine, Output};
 pub use net::{Closed, ConnId, Effect, Input};
 pub use seed::{KeyedMap, KeyedSet, KeyedState, Seed};
+pub use tally::{Member, Tally};
 pub use time::Time;

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use world::{ConnId, Time};
+use world::{ConnId, Tally, Time};
 
+use crate::Failure;
 use crate::assembly::{Assembly, Key};
 use crate::config::Dialling;
 use crate::pool::peers::Peers;
-use crate::{Failure, Tally};
 
 /// One infohash in work: its peers, the connections that it holds, and what they brought together.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use wire::InfoHash;
-use world::{ConnId, Time};
+use world::{ConnId, Tally, Time};
 
 use crate::pool::Pool;
 use crate::pool::hosts::Host;
@@ -11,7 +11,7 @@ use crate::pool::hunt::Turn;
 use crate::pool::memory::Standing;
 use crate::pool::talk::Talk;
 use crate::pool::timers::Alarm;
-use crate::{Ending, Event, Failure, Stage, Tally};
+use crate::{Ending, Event, Failure, Stage};
 
 impl Pool {
     /// Does for one hunt what can be done now: dials, gives up, or sets the time to look again.

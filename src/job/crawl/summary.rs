@@ -1,8 +1,9 @@
 //! The end of a crawl in figures, each of which says what it counts.
 
 use crawler::stats::Asked;
-use fetcher::{Failure, Member as _, Stage};
+use fetcher::Stage;
 use host::Ended;
+use world::Member as _;
 
 use super::{Crawl, Ending};
 use crate::job::harvest::{Harvested, Outcome};
@@ -159,11 +160,7 @@ fn dht(figures: &mut Figures, tally: &Tally, crawl: &Crawl) {
         "nodes that a lookup can find, estimated from their density (order statistics)",
     );
     figures.group("drops", "Datagrams without effect, by reason");
-    figures.reasons(
-        crawler::stats::Drop::ALL
-            .iter()
-            .map(|&reason| (reason.label(), stats.drops[reason])),
-    );
+    figures.reasons(&stats.drops);
 }
 
 fn manners(figures: &mut Figures, crawl: &Crawl) {
@@ -191,11 +188,7 @@ fn manners(figures: &mut Figures, crawl: &Crawl) {
         "queries of hosts that ask too much, not answered",
     );
     figures.group("refused", "Destinations never asked, by reason");
-    figures.reasons(
-        crawler::guard::Refusal::ALL
-            .iter()
-            .map(|&reason| (reason.label(), stats.refusals[reason])),
-    );
+    figures.reasons(&stats.refusals);
 }
 
 fn fetch(figures: &mut Figures, crawl: &Crawl) {
@@ -214,11 +207,7 @@ pub fn funnel(figures: &mut Figures, stats: &fetcher::Stats) {
         "fetch_failures",
         "Peers that were dialled and did not deliver, by reason",
     );
-    figures.reasons(
-        Failure::ALL
-            .iter()
-            .map(|&failure| (failure.label(), stats.failures[failure])),
-    );
+    figures.reasons(&stats.failures);
 }
 
 const fn stage_in_words(stage: Stage) -> &'static str {
