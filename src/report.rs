@@ -64,12 +64,25 @@ pub fn size(bytes: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
-/// Text from strangers, fit for a terminal: control characters (and the escapes that they begin) become U+FFFD.
+/// Text from strangers, fit for one line of a terminal: control characters (and the escapes that they begin), and what
+/// breaks or reorders a line, become U+FFFD.
 pub fn plain(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes)
         .chars()
-        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
+        .map(|c| {
+            if c.is_control() || moves_text(c) {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
         .collect()
+}
+
+/// Line and paragraph separators, and the controls of the bidirectional algorithm (UAX #9): with these a name could show
+/// as another, or move what stands beside it. None of them is in `char::is_control`.
+const fn moves_text(c: char) -> bool {
+    matches!(c, '\u{2028}' | '\u{2029}' | '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -94,5 +107,19 @@ mod tests {
     #[test]
     fn a_name_cannot_drive_the_terminal() {
         assert_eq!(plain(b"a\x1b[31mb\n"), "a\u{fffd}[31mb\u{fffd}");
+    }
+
+    #[test]
+    fn a_name_cannot_reorder_or_break_its_line() {
+        for c in "\u{61c}\u{200e}\u{200f}\u{202a}\u{202e}\u{2066}\u{2069}\u{2028}\u{2029}".chars() {
+            assert_eq!(
+                plain(format!("exe.{c}gpj").as_bytes()),
+                "exe.\u{fffd}gpj",
+                "{}",
+                c.escape_unicode()
+            );
+        }
+        // Neighbours that letters need stay: the joiners of Persian and Hindi.
+        assert_eq!(plain("\u{200c}\u{200d}".as_bytes()), "\u{200c}\u{200d}");
     }
 }
