@@ -68,7 +68,7 @@ pub struct FetchArgs {
     /// Seconds until the whole run ends; 0 means no limit
     #[arg(long, default_value_t = 86_400, value_name = "SECONDS")]
     pub overall_timeout: u64,
-    /// Write each fetched info dictionary as DATA_DIR/torrents/<infohash>.torrent
+    /// Write each fetched info dictionary as DATA_DIR/torrents/INFOHASH.torrent
     #[arg(long)]
     pub save_torrents: bool,
     /// Where lasting state is kept

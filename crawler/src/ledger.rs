@@ -4,12 +4,12 @@
 //! ledger keeps up to a million nodes in 64 bytes each (IPv6: 80), found by address, by place in the key space, and by
 //! when they may be asked again:
 //!
-//! * by address: [`Endpoints`], of fixed size;
+//! * by address: `Endpoints`, of fixed size;
 //! * by id: buckets of the ids with a common prefix, about eight nodes in each when the ledger is full. The occupied
-//!   buckets in order of their distance from a point are a walk over [`Bits`], so the nearest known nodes cost no more
+//!   buckets in order of their distance from a point are a walk over `Bits`, so the nearest known nodes cost no more
 //!   than the few buckets that hold them;
 //! * by turn: the buckets with a node that may be asked now, in bit-reversed (van der Corput) order, so that any part of a
-//!   crawl is spread over the key space (crawlers R2); and [`Later`], a heap of those that may not.
+//!   crawl is spread over the key space (crawlers R2); and `Later`, a heap of those that may not.
 //!
 //! When full, a newcomer displaces the least worthy node of its own bucket, if that is worth less: first those that were
 //! asked and never answered. Otherwise it is refused. A bucket holds at most 64 nodes even while there is room, so

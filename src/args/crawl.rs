@@ -57,7 +57,7 @@ pub struct OutArgs {
     /// Start anew: old files are set aside under a numbered name, never truncated
     #[arg(long)]
     pub fresh: bool,
-    /// Write each fetched info dictionary as DATA_DIR/torrents/<infohash>.torrent
+    /// Write each fetched info dictionary as DATA_DIR/torrents/INFOHASH.torrent
     #[arg(long)]
     pub save_torrents: bool,
 }
@@ -69,7 +69,7 @@ pub struct NetArgs {
     /// A node to start from; repeatable, and replaces the public routers
     #[arg(long, value_name = "HOST:PORT")]
     pub bootstrap: Vec<String>,
-    /// Local UDP address; repeatable, one per family [default: 0.0.0.0 and [::], first free port of 6881-6889]
+    /// Local UDP address; repeatable, one per family [default: 0.0.0.0 and ::, first free port of 6881-6889]
     #[arg(long, value_name = "ADDR:PORT")]
     pub bind: Vec<SocketAddr>,
     /// What the line can carry: sets --rate and --max-flows together

@@ -1,6 +1,6 @@
 //! How deep a reader is, in a fixed number of bits: nesting costs no memory and no recursion.
 
-/// The deepest nesting that any [`Limits`](super::Limits) can allow: one bit of [`Nest`] per open container.
+/// The deepest nesting that any [`Limits`](super::Limits) can allow: one bit of a `u128` per open container.
 pub const MAX_DEPTH: usize = 128;
 
 /// One step of a walk over bencode.
