@@ -144,11 +144,8 @@ impl Bind {
 pub fn net(args: &NetArgs, lab: Option<String>) -> anyhow::Result<Net> {
     let loopback = lab.is_some() || args.allow_loopback;
     let name = lab.unwrap_or_else(|| if args.allow_loopback { LOOPBACK } else { "mainline" }.to_owned());
-    let mut line = if loopback && args.profile == Profile::Home {
-        Profile::Lab.line()
-    } else {
-        args.profile.line()
-    };
+    let usual = if loopback { Profile::Lab } else { Profile::Home };
+    let mut line = args.profile.unwrap_or(usual).line();
     line.rate = args.rate.unwrap_or(line.rate);
     line.max_flows = args.max_flows.unwrap_or(line.max_flows);
     if line.rate == 0 || line.max_flows == 0 {
@@ -287,8 +284,15 @@ pub const LAB_HOST: host::Limits = host::Limits {
     close_grace: Duration::from_secs(5),
 };
 
+/// Descriptors to ask of the system: both ends of every connection of a lab, and room. Many systems begin with 1,024 or
+/// less, and a dial without one fails.
+pub const DESCRIPTORS: u64 = 32_768;
+
 /// Routers are looked up for this long, all together.
 pub const RESOLVE_WITHIN: Duration = Duration::from_secs(10);
+
+/// How often a crawl keeps its node's contacts on disk.
+pub const KEEP_STATE_EVERY: Duration = Duration::from_secs(5 * 60);
 
 /// How often a person is told that nobody answers.
 pub const HINT_EVERY: Duration = Duration::from_secs(10);

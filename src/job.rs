@@ -10,6 +10,7 @@ pub mod show;
 pub mod start;
 
 use crate::args::{Cli, Command};
+use crate::config;
 use crate::exit::Exit;
 
 /// Runs the command.
@@ -18,6 +19,7 @@ use crate::exit::Exit;
 ///
 /// [`BadInput`](crate::exit::BadInput) for what the user can mend; any other error is the world's.
 pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
+    host::raise_descriptor_limit(config::DESCRIPTORS);
     match &cli.command {
         Command::Crawl(args) => crawl::run(args, crawl::Yield::Metadata),
         Command::Peers(args) => crawl::run(args, crawl::Yield::Peers),

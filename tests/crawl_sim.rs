@@ -181,8 +181,10 @@ fn the_same_seed_writes_the_same_bytes() {
 
 #[test]
 fn a_cap_on_infohashes_is_kept() {
-    let outcome = simulate(Profile::ideal(), 100, 200, 7, &["--max-infohashes", "3"]);
-    assert_eq!(outcome.report.found, 3);
+    for profile in [Profile::ideal(), Profile::realistic()] {
+        let outcome = simulate(profile, 100, 200, 7, &["--max-infohashes", "3"]);
+        assert_eq!(outcome.report.found, 3);
+    }
 }
 
 #[test]

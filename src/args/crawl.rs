@@ -72,9 +72,9 @@ pub struct NetArgs {
     /// Local UDP address; repeatable, one per family [default: 0.0.0.0 and ::, first free port of 6881-6889]
     #[arg(long, value_name = "ADDR:PORT")]
     pub bind: Vec<SocketAddr>,
-    /// What the line can carry: sets --rate and --max-flows together
-    #[arg(long, value_enum, default_value_t = Profile::Home)]
-    pub profile: Profile,
+    /// What the line can carry: sets --rate and --max-flows together [default: home; lab on loopback]
+    #[arg(long, value_enum)]
+    pub profile: Option<Profile>,
     /// DHT queries per second, over all hosts [default: home 50, vps 500, lab 4000]
     #[arg(long, value_name = "N")]
     pub rate: Option<u32>,

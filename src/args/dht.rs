@@ -68,7 +68,7 @@ pub enum DhtCommand {
 /// What every question takes.
 #[derive(Args, Debug, Serialize)]
 pub struct DhtCommon {
-    /// Where the node id and known contacts are kept
+    /// Where a crawl keeps the nodes it knows, to start from
     #[arg(long, default_value = "data", value_name = "DIR")]
     pub data_dir: PathBuf,
     /// Seconds to wait at the most

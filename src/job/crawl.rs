@@ -114,6 +114,7 @@ struct Run<'a> {
     ending: Option<Ending>,
     failure: Option<anyhow::Error>,
     hinted: Time,
+    kept_state: Time,
 }
 
 impl<'a> Run<'a> {
@@ -140,6 +141,7 @@ impl<'a> Run<'a> {
             ending: None,
             failure: None,
             hinted: Time::ZERO,
+            kept_state: Time::ZERO,
         })
     }
 
@@ -161,7 +163,8 @@ impl<'a> Run<'a> {
             Event::Dht(DhtEvent::NewNodeId(id)) => self
                 .progress
                 .line(&format!("node id is now {id}: it fits our address (BEP 42)")),
-            Event::Dht(_) | Event::Pulse => {}
+            Event::Pulse => self.keep_state(now, crawl),
+            Event::Dht(_) => {}
             Event::Over(ending) => {
                 self.ending = Some(ending);
                 return ControlFlow::Break(());
@@ -174,7 +177,22 @@ impl<'a> Run<'a> {
         ControlFlow::Continue(())
     }
 
-    /// Nobody answers: say so once a minute, with what may help (CRL-20).
+    /// Keeps the node's contacts now and then, so that a crawl that is killed does not begin from the routers again.
+    fn keep_state(&mut self, now: Time, crawl: &Crawl) {
+        if self.args.out.stdout_only || now < self.kept_state + config::KEEP_STATE_EVERY {
+            return;
+        }
+        self.kept_state = now;
+        if let Some(Err(error)) = crawl
+            .harvest()
+            .node()
+            .map(|node| start::save_state(node, &self.args.out.data_dir))
+        {
+            self.progress.line(&format!("the node's state is not kept: {error:#}"));
+        }
+    }
+
+    /// Nobody answers: say so now and then, with what may help (CRL-20).
     fn hint(&mut self, now: Time, crawl: &Crawl) {
         if now >= self.hinted + config::HINT_EVERY && !has_answers(crawl) {
             self.hinted = now;

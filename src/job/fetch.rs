@@ -25,8 +25,9 @@ pub use machine::{Event, Fetch, Want};
 ///
 /// [`BadInput`](crate::exit::BadInput) for what was typed or read; otherwise what the world refused.
 pub fn run(args: &FetchArgs) -> anyhow::Result<Exit> {
-    let wanted = wanted::read(args)?;
+    let mut wanted = wanted::read(args)?;
     let (net, chance) = start::checked(&args.net, &args.lab)?;
+    wanted.obey(&net);
     let Joined { stage, harvest, lab } =
         join(args, &net, chance, wanted.list.iter().any(|want| want.peers.is_empty()))?;
     let asked = wanted.list.len() as u64;

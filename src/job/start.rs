@@ -72,10 +72,14 @@ pub fn start(
     data_dir: Option<&Path>,
 ) -> anyhow::Result<Started> {
     let stage = open(&net.bind)?;
-    let saved = match data_dir {
+    let mut saved = match data_dir {
         Some(dir) => load_state(&dir.join(STATE_FILE))?,
         None => None,
     };
+    if let (None, Some(saved)) = (&sampling, &mut saved) {
+        // The id belongs to the crawl of this data directory, which may be running: one id is one node.
+        (saved.node_id, saved.node_id6) = (None, None);
+    }
     let lab = self::lab(lab)?;
     let routers = match &lab {
         Some(lab) => vec![lab.bootstrap()],

@@ -71,11 +71,13 @@ enum Phase {
 }
 
 /// What the first round of an infohash leaves for the second.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Kept {
     peers: Vec<SocketAddr>,
     /// Replicas that were named and not asked.
     replicas: Vec<Contact>,
+    /// How the first round ended: what stands if there is no second.
+    outcome: Outcome,
 }
 
 /// The crawl.
@@ -229,8 +231,18 @@ impl Crawl {
         });
         if let Some(Fate::RetryAt(_)) = fate {
             self.taken -= 1;
-            let Harvested { peers, spare, .. } = harvested;
-            self.kept.insert(info_hash, Kept { peers, replicas: spare });
+            let Harvested {
+                peers, spare, outcome, ..
+            } = harvested;
+            let replicas = spare;
+            self.kept.insert(
+                info_hash,
+                Kept {
+                    peers,
+                    replicas,
+                    outcome,
+                },
+            );
             return None;
         }
         if fate.is_none() {
@@ -247,7 +259,7 @@ impl Crawl {
 
     fn on_dht(&mut self, now: Time, event: DhtEvent) -> Option<Event> {
         match event {
-            DhtEvent::Sighting(sighting) => {
+            DhtEvent::Sighting(sighting) | DhtEvent::Announced { sighting, .. } => {
                 if self.frontier.sighted(now, &sighting) == Seen::New {
                     self.last_news = now;
                 }
@@ -257,16 +269,15 @@ impl Crawl {
         }
     }
 
-    /// The last rows: infohashes that failed once and will not get another round are done, without metadata.
+    /// The last rows: infohashes that failed once and will not get another round are done, without metadata; as many as
+    /// were asked for.
     fn drain_kept(&mut self) -> Option<Event> {
+        if self.limits.max_infohashes.is_some_and(|most| self.recorded >= most) {
+            return None;
+        }
         let info_hash = *self.kept.keys().next()?;
-        let Kept { peers, .. } = self.kept.remove(&info_hash)?;
+        let Kept { peers, outcome, .. } = self.kept.remove(&info_hash)?;
         self.recorded += 1;
-        let outcome = if peers.is_empty() {
-            Outcome::NoPeers
-        } else {
-            Outcome::Unreachable
-        };
         Some(Event::Record(Harvested {
             info_hash,
             peers,
@@ -282,7 +293,7 @@ impl Machine for Crawl {
 
     fn handle(&mut self, now: Time, input: Input<'_>) {
         match input {
-            // The minds are told to stop only when the work in hand is done or given up.
+            // Not told to the minds: they go on with the work in hand until it is done or given up.
             Input::Stop => self.leave(now, Ending::Stopped),
             other => self.harvest.handle(now, other),
         }

@@ -139,12 +139,20 @@ impl Machine for Fetch {
             return None;
         }
         self.step(now);
-        if let Some(step) = self.harvest.poll(now, payload) {
-            return Some(match step {
-                Step::Effect(effect) => Output::Effect(effect),
-                Step::Harvested(harvested) => Output::Event(Event::Record(harvested)),
-                Step::Dht(event) => Output::Event(Event::Dht(event)),
-            });
+        loop {
+            if let Some(step) = self.harvest.poll(now, payload) {
+                return Some(match step {
+                    Step::Effect(effect) => Output::Effect(effect),
+                    Step::Harvested(harvested) => Output::Event(Event::Record(harvested)),
+                    Step::Dht(event) => Output::Event(Event::Dht(event)),
+                });
+            }
+            // The node may have joined by what it was just told.
+            let joined = !self.joined && self.harvest.node().is_some_and(Node::is_joined);
+            if !joined || self.phase != Phase::Running {
+                break;
+            }
+            self.step(now);
         }
         if self.harvest.in_work() > 0 || !self.wanted.is_empty() {
             return None;

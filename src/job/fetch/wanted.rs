@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader};
+use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::Context;
@@ -12,6 +13,7 @@ use wire::magnet::Magnet;
 use super::Want;
 use crate::args::FetchArgs;
 use crate::bad_input;
+use crate::config::Net;
 use crate::report::note;
 
 /// Bad rows that are told one by one; further ones are counted.
@@ -23,6 +25,33 @@ pub(super) struct Wanted {
     pub(super) list: Vec<Want>,
     /// Read from a table: then rows go to stdout even if it is a terminal, and no names are told.
     pub(super) is_batch: bool,
+}
+
+impl Wanted {
+    /// Drops what the user forbids: infohashes of the opt-out list, and peers in blocked networks. An infohash that loses
+    /// all its peers is dropped, too: it was not asked to be looked up.
+    pub(super) fn obey(&mut self, net: &Net) {
+        let is_blocked = |ip: IpAddr| {
+            let ip = ip.to_canonical();
+            net.blocklist
+                .iter()
+                .any(|block| (block.first()..=block.last()).contains(&ip))
+        };
+        let (before, mut blocked) = (self.list.len(), 0);
+        self.list.retain_mut(|want| {
+            let named = want.peers.len();
+            want.peers.retain(|peer| !is_blocked(peer.ip()));
+            blocked += named - want.peers.len();
+            let lost_all = named > 0 && want.peers.is_empty();
+            !lost_all && !net.opt_out.contains(&want.info_hash)
+        });
+        let dropped = before - self.list.len();
+        if dropped + blocked > 0 {
+            note(&format!(
+                "{dropped} infohashes and {blocked} peers are left out: --opt-out, --blocklist"
+            ));
+        }
+    }
 }
 
 /// Reads what was typed.
