@@ -99,7 +99,7 @@ impl World {
                 let payload = payload.get(..len).unwrap_or(payload);
                 let v4 = to.is_ipv4();
                 match self.udp.iter_mut().find(|udp| udp.local().is_ipv4() == v4) {
-                    Some(udp) => udp.send(from, to, payload, &mut self.counters),
+                    Some(udp) => udp.put(from, to, payload, &mut self.counters),
                     None => self.counters.send_errors.no_socket += 1,
                 }
             }
@@ -109,6 +109,13 @@ impl World {
                 self.tcp.write(conn, payload, &mut self.counters);
             }
             Effect::Close { conn } => self.tcp.close(now, conn),
+        }
+    }
+
+    /// Hands the kernel the datagrams that were collected.
+    fn send_all(&mut self) {
+        for udp in &mut self.udp {
+            udp.send(&mut self.counters);
         }
     }
 }
@@ -179,11 +186,14 @@ where
 
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         match self.turn(cx) {
-            ControlFlow::Break(why) => Poll::Ready(Ended {
-                why,
-                at: self.clock.now(),
-                counters: self.world.counters,
-            }),
+            ControlFlow::Break(why) => {
+                self.world.send_all();
+                Poll::Ready(Ended {
+                    why,
+                    at: self.clock.now(),
+                    counters: self.world.counters,
+                })
+            }
             ControlFlow::Continue(more) => {
                 if more {
                     cx.waker().wake_by_ref();
@@ -267,6 +277,7 @@ where
                 let (from, bytes) = (datagram.from, datagram.bytes);
                 self.tell(now, Input::Datagram { from, to, bytes })?;
             }
+            self.world.send_all();
         }
         self.batch = Some(batch);
         Flow::Continue(more)

@@ -1,11 +1,13 @@
-//! Datagrams: received in batches, sent one by one.
+//! Datagrams: received in batches, and sent in batches, one by one.
 //!
 //! Segmentation offload is not used for sending: it joins datagrams of one size to one destination, and a crawler
-//! sends each of its datagrams to another host.
+//! sends each of its datagrams to another host. What a batch of received datagrams causes to be sent is collected first:
+//! the machine's code and tables would otherwise be driven out of the caches by the kernel's between any two datagrams.
 
 use std::array;
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
+use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll, ready};
 
@@ -63,6 +65,13 @@ struct Waiting {
     bytes: Vec<u8>,
 }
 
+/// Datagrams to be sent together, so many at the most; their bytes lie one after the other.
+#[derive(Default)]
+struct Outgoing {
+    heads: Vec<(Option<IpAddr>, SocketAddr, usize)>,
+    bytes: Vec<u8>,
+}
+
 /// One UDP socket in the loop.
 pub(crate) struct Udp {
     socket: UdpSocket,
@@ -70,6 +79,7 @@ pub(crate) struct Udp {
     local: SocketAddr,
     /// Only a lab's: refuses datagrams for other than loopback addresses.
     pub(crate) loopback_only: bool,
+    outgoing: Outgoing,
     /// Datagrams that wait for the socket to become writable. When full, further ones are dropped and counted.
     backlog: VecDeque<Waiting>,
     backlog_limit: usize,
@@ -85,6 +95,7 @@ impl Udp {
             state,
             local,
             loopback_only,
+            outgoing: Outgoing::default(),
             backlog: VecDeque::new(),
             backlog_limit,
         })
@@ -126,8 +137,29 @@ impl Udp {
         self.state.recv((&self.socket).into(), &mut slices, &mut batch.metas)
     }
 
-    /// Sends, or keeps for later if the kernel takes nothing now.
-    pub(crate) fn send(&mut self, from: Option<IpAddr>, to: SocketAddr, bytes: &[u8], counters: &mut Counters) {
+    /// Takes a datagram to be sent with the next [`send`](Self::send), or now if as many wait as are sent together.
+    pub(crate) fn put(&mut self, from: Option<IpAddr>, to: SocketAddr, bytes: &[u8], counters: &mut Counters) {
+        self.outgoing.heads.push((from, to, bytes.len()));
+        self.outgoing.bytes.extend_from_slice(bytes);
+        if self.outgoing.heads.len() >= BATCH_SIZE {
+            self.send(counters);
+        }
+    }
+
+    /// Sends what was [`put`](Self::put), or keeps for later what the kernel does not take now.
+    pub(crate) fn send(&mut self, counters: &mut Counters) {
+        let mut outgoing = mem::take(&mut self.outgoing);
+        let mut rest = outgoing.bytes.as_slice();
+        for (from, to, len) in outgoing.heads.drain(..) {
+            let (bytes, after) = rest.split_at(len);
+            rest = after;
+            self.send_one(from, to, bytes, counters);
+        }
+        outgoing.bytes.clear();
+        self.outgoing = outgoing;
+    }
+
+    fn send_one(&mut self, from: Option<IpAddr>, to: SocketAddr, bytes: &[u8], counters: &mut Counters) {
         if self.backlog.is_empty() {
             // Not through the runtime, which would have to see the socket writable first.
             let sent = self.state.try_send((&self.socket).into(), &transmit(from, to, bytes));
@@ -143,8 +175,9 @@ impl Udp {
         self.backlog.push_back(Waiting { from, to, bytes });
     }
 
-    /// Sends what waits, as far as the kernel takes it.
+    /// Sends all that waits, as far as the kernel takes it.
     pub(crate) fn flush(&mut self, cx: &mut Context<'_>, counters: &mut Counters) {
+        self.send(counters);
         while let Some(first) = self.backlog.front() {
             match self.socket.poll_send_ready(cx) {
                 Poll::Pending => return,
