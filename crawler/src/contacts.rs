@@ -104,8 +104,9 @@ fn far(one: &NodeId, other: &NodeId) -> Far {
 #[derive(Clone, Debug)]
 pub struct Nearest {
     target: NodeId,
-    /// Of the contacts kept, in the same order.
-    distances: [Far; K],
+    /// Of the contacts kept, nearest first: how far it is, and its place in `few`.
+    order: [(Far, usize); K],
+    /// In the order of their coming: contacts are large, and moving them up and down took most of the time.
     few: Few,
 }
 
@@ -114,7 +115,7 @@ impl Nearest {
     pub fn to(target: &NodeId) -> Self {
         Self {
             target: *target,
-            distances: [(0, 0); K],
+            order: [((0, 0), 0); K],
             few: Few::new(),
         }
     }
@@ -123,16 +124,17 @@ impl Nearest {
     pub fn offer(&mut self, contact: &Contact) {
         let distance = far(&contact.id, &self.target);
         let len = self.few.len;
-        let at = self.distances[..len].partition_point(|held| *held <= distance);
+        let at = self.order[..len].iter().take_while(|held| held.0 <= distance).count();
         if at == K {
             return;
         }
+        // The furthest makes way.
+        let place = if len < K { len } else { self.order[K - 1].1 };
         let len = K.min(len + 1);
         self.few.len = len;
-        self.distances.copy_within(at..len - 1, at + 1);
-        self.few.contacts.copy_within(at..len - 1, at + 1);
-        self.distances[at] = distance;
-        self.few.contacts[at] = *contact;
+        self.order.copy_within(at..len - 1, at + 1);
+        self.order[at] = (distance, place);
+        self.few.contacts[place] = *contact;
     }
 
     /// Whether [`K`] were offered.
@@ -141,8 +143,9 @@ impl Nearest {
     }
 
     /// The nearest, nearest first.
-    pub const fn few(self) -> Few {
-        self.few
+    pub fn few(&self) -> Few {
+        let order = &self.order[..self.few.len];
+        order.iter().map(|&(_, place)| self.few.contacts[place]).collect()
     }
 }
 

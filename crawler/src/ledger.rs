@@ -199,9 +199,17 @@ impl Ledger {
 
     /// Changes what is known of a node. Its turn may change with it.
     pub(crate) fn update(&mut self, entry: Entry, change: impl FnOnce(&mut Node)) {
-        self.hide(entry.0);
-        change(&mut self.nodes[entry.0 as usize]);
-        self.show(entry.0);
+        let mut changed = *self.node(entry);
+        change(&mut changed);
+        // Most updates only confirm what is known: those leave its bucket alone.
+        let moves = changed.turn() != self.node(entry).turn();
+        if moves {
+            self.hide(entry.0);
+        }
+        self.nodes[entry.0 as usize] = changed;
+        if moves {
+            self.show(entry.0);
+        }
     }
 
     /// It was asked `probe` at `now`, and should have answered by `overdue`.

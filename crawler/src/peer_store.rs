@@ -43,6 +43,8 @@ pub struct Swarm {
     info_hash: InfoHash,
     /// In no order that means anything.
     peers: Vec<Peer>,
+    /// None of them was announced before this second: until it expires, nobody does.
+    since: u32,
     name: Option<Box<[u8]>>,
 }
 
@@ -110,6 +112,7 @@ impl PeerStore {
             self.swarms.push(Swarm {
                 info_hash,
                 peers: Vec::new(),
+                since: seconds(now),
                 name: None,
             });
             self.swarms.len() - 1
@@ -176,9 +179,12 @@ impl PeerStore {
     fn sweep(&mut self, now: Time, at: usize) -> bool {
         let expiry = self.config.expiry;
         let swarm = &mut self.swarms[at];
-        swarm
-            .peers
-            .retain(|peer| now < Time::from_secs(u64::from(peer.announced)) + expiry);
+        let lives = |announced: u32| now < Time::from_secs(u64::from(announced)) + expiry;
+        if lives(swarm.since) {
+            return false;
+        }
+        swarm.peers.retain(|peer| lives(peer.announced));
+        swarm.since = swarm.peers.iter().map(|peer| peer.announced).min().unwrap_or(0);
         let gone = swarm.peers.is_empty();
         if gone {
             self.index.remove(&self.swarms.swap_remove(at).info_hash);

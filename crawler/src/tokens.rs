@@ -1,9 +1,11 @@
 //! Write tokens: proof that whoever announces can receive at the address that it announces (BEP 5).
 
 use std::hash::BuildHasher;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use world::{KeyedState, Seed, Time};
+
+use crate::guard::place::Endpoint;
 
 /// How long one secret gives out tokens, in seconds; it is good for as long again (BEP 5: new every five minutes, tokens
 /// up to ten minutes old accepted).
@@ -63,7 +65,7 @@ fn secret(seed: Seed, rotation: u64) -> KeyedState {
 }
 
 fn token(secret: KeyedState, ip: IpAddr) -> [u8; Tokens::LEN] {
-    secret.hash_one(ip.to_canonical()).to_be_bytes()
+    secret.hash_one(Endpoint::of(SocketAddr::new(ip, 0))).to_be_bytes()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The 160-bit names of the DHT: node ids and infohashes live in one space (BEP 5).
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use thiserror::Error;
 
@@ -12,8 +13,20 @@ pub struct NotHex;
 macro_rules! id20 {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub struct $name([u8; 20]);
+
+        impl Hash for $name {
+            /// As three numbers: half the work of hashing a slice, which begins with its length.
+            #[inline]
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                let [high @ .., a, b, c, d] = self.0;
+                let high = u128::from_be_bytes(high);
+                state.write_u64((high >> 64) as u64);
+                state.write_u64(high as u64);
+                state.write_u32(u32::from_be_bytes([a, b, c, d]));
+            }
+        }
 
         impl $name {
             /// Wraps 20 bytes.

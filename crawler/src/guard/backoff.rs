@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use world::{Seed, Time};
 
-use super::place::{Host, endpoint};
+use super::place::{Endpoint, Host};
 use super::recent::Recent;
 
 /// How long whoever does not answer is left alone.
@@ -45,7 +45,7 @@ struct OfHost {
 /// Silent endpoints, and hosts that are silent altogether or refused.
 pub(crate) struct BackOffs {
     config: BackOff,
-    endpoints: Recent<SocketAddr, Silence>,
+    endpoints: Recent<Endpoint, Silence>,
     hosts: Recent<Host, OfHost>,
 }
 
@@ -60,7 +60,7 @@ impl BackOffs {
 
     /// Until when `to` is left alone; not after now means that it is not.
     pub(crate) fn off_until(&self, to: SocketAddr) -> Time {
-        let endpoint = self.endpoints.get(&endpoint(to)).map(|silence| silence.off_until);
+        let endpoint = self.endpoints.get(&Endpoint::of(to)).map(|silence| silence.off_until);
         let host = self.hosts.get(&Host::of(to.ip()));
         let host = host.map(|host| host.silence.off_until.max(host.refused_until));
         endpoint.max(host).unwrap_or(Time::ZERO)
@@ -68,7 +68,7 @@ impl BackOffs {
 
     /// A query to `to` was not answered.
     pub(crate) fn silent(&mut self, now: Time, to: SocketAddr) {
-        let silence = self.endpoints.touch_evicting(now, endpoint(to));
+        let silence = self.endpoints.touch_evicting(now, Endpoint::of(to));
         silence.strike(now, &self.config, 1);
         let host = self.hosts.touch_evicting(now, Host::of(to.ip()));
         host.silence.strike(now, &self.config, SILENCES_OF_A_HOST);
@@ -76,7 +76,7 @@ impl BackOffs {
 
     /// `from` answered a query: it is not silent, nor is its host. A refusal stands until its time is over.
     pub(crate) fn answered(&mut self, now: Time, from: SocketAddr) {
-        self.endpoints.remove(&endpoint(from));
+        self.endpoints.remove(&Endpoint::of(from));
         let host = Host::of(from.ip());
         if let Some(held) = self.hosts.get_mut(&host) {
             held.silence = Silence::default();
@@ -138,7 +138,7 @@ mod tests {
         let mut now = Time::from_secs(1);
         for expected in [300, 600, 1200, 2400, 3600, 3600, 3600] {
             backoffs.silent(now, addr(1));
-            let until = backoffs.endpoints.get(&addr(1)).unwrap().off_until;
+            let until = backoffs.endpoints.get(&Endpoint::of(addr(1))).unwrap().off_until;
             assert_eq!(until.since(now).as_secs(), expected);
             now = until;
         }

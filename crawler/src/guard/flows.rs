@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use world::{Seed, Time};
 
-use super::place::endpoint;
+use super::place::Endpoint;
 use super::recent::Recent;
 
 /// The flow budget: distinct endpoints touched within the window (crawlers R11).
@@ -14,7 +14,7 @@ use super::recent::Recent;
 /// budget is spent, endpoints that are touched already may be asked again, and new ones wait for the oldest to lapse.
 pub(crate) struct Flows {
     window: Duration,
-    touched: Recent<SocketAddr, ()>,
+    touched: Recent<Endpoint, ()>,
     most: usize,
 }
 
@@ -31,7 +31,7 @@ impl Flows {
     /// When `to` may be touched; not after now means at once.
     pub(crate) fn ready(&mut self, now: Time, to: SocketAddr) -> Time {
         self.lapse(now);
-        if !self.touched.is_full() || self.touched.get(&endpoint(to)).is_some() {
+        if !self.touched.is_full() || self.touched.get(&Endpoint::of(to)).is_some() {
             return now;
         }
         self.touched.oldest().map_or(now, |(.., touched)| touched + self.window)
@@ -41,7 +41,7 @@ impl Flows {
     /// think of it, and no new one of our own is opened until there is room.
     pub(crate) fn touch(&mut self, now: Time, to: SocketAddr) {
         self.lapse(now);
-        self.touched.touch(now, endpoint(to));
+        self.touched.touch(now, Endpoint::of(to));
         self.most = self.most.max(self.touched.len());
     }
 

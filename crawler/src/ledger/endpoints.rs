@@ -1,11 +1,12 @@
 //! Which node is at an address: an index of fixed size, five and a third bytes for each node that there may be.
 
-use std::hash::{BuildHasher, Hasher};
+use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use world::{KeyedState, Seed};
 
 use super::node::Node;
+use crate::guard::place::Endpoint;
 
 /// Open addressing over the numbers of nodes, plus one; 0 is an empty slot. At most three quarters full, so probes are
 /// short; a removal moves the following entries back, so they stay so.
@@ -110,13 +111,8 @@ impl Endpoints {
     }
 
     fn home(&self, addr: &SocketAddr) -> usize {
-        let mut hasher = self.key.build_hasher();
-        match addr.ip() {
-            IpAddr::V4(ip) => hasher.write(&ip.octets()),
-            IpAddr::V6(ip) => hasher.write(&ip.octets()),
-        }
-        hasher.write(&addr.port().to_be_bytes());
-        ((u128::from(hasher.finish()) * self.slots.len() as u128) >> u64::BITS) as usize
+        let hash = self.key.hash_one(Endpoint::of(*addr));
+        ((u128::from(hash) * self.slots.len() as u128) >> u64::BITS) as usize
     }
 
     const fn after(&self, at: usize) -> usize {
