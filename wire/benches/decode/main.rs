@@ -4,7 +4,7 @@
 //! the sums that come out are compared. `bt_bencode` and `serde_bencode` decode into a struct made for the purpose,
 //! their fastest way, which borrows in the one case and owns in the other. `bt_bencode value` decodes into a tree, which
 //! is what a program without a struct for each message does. Contenders take turns, round by round, so that a busy
-//! machine is busy for all; the medians are compared.
+//! machine is busy for all; the medians are compared. `-- --test` runs one round.
 #![expect(clippy::print_stdout, reason = "a bench is there to be read")]
 #![expect(
     clippy::disallowed_methods,
@@ -35,7 +35,11 @@ const CONTENDERS: [(&str, Reader); 4] = [
 ];
 
 fn main() {
-    println!("decode and read all fields; median of {ROUNDS} alternating rounds of {RUNS_PER_ROUND}");
+    let rounds = match std::env::args().any(|arg| arg == "--test") {
+        true => 1,
+        false => ROUNDS,
+    };
+    println!("decode and read all fields; median of {rounds} alternating rounds of {RUNS_PER_ROUND}");
     println!(
         "{:<28} {:>5} {:>8}   times as long: the others",
         "datagram", "bytes", "wire ns"
@@ -45,12 +49,15 @@ fn main() {
         for (rival, reader) in CONTENDERS {
             assert_eq!(reader(&bytes), expected, "{rival} reads something else");
         }
-        let times = race(CONTENDERS.map(|(_, reader)| {
-            let bytes = &bytes;
-            move || {
-                black_box(reader(black_box(bytes)));
-            }
-        }));
+        let times = race(
+            rounds,
+            CONTENDERS.map(|(_, reader)| {
+                let bytes = &bytes;
+                move || {
+                    black_box(reader(black_box(bytes)));
+                }
+            }),
+        );
         let [ours, others @ ..] = times;
         print!("{name:<28} {:>5} {ours:>8.0}", bytes.len());
         for ((rival, _), time) in CONTENDERS.iter().skip(1).zip(others) {
@@ -62,19 +69,22 @@ fn main() {
     for (name, bytes) in samples::all() {
         let message = Message::decode(&bytes).expect("samples are sound");
         let mut out = Vec::with_capacity(bytes.len());
-        let [wire] = race([|| {
-            out.clear();
-            black_box(&message).encode(&mut out);
-            black_box(&out);
-        }]);
+        let [wire] = race(
+            rounds,
+            [|| {
+                out.clear();
+                black_box(&message).encode(&mut out);
+                black_box(&out);
+            }],
+        );
         println!("{name:<28} {:>5} {wire:>8.0}", bytes.len());
     }
 }
 
 /// Nanoseconds a run of each contender.
-fn race<const N: usize>(mut contenders: [impl FnMut(); N]) -> [f64; N] {
+fn race<const N: usize>(rounds: usize, mut contenders: [impl FnMut(); N]) -> [f64; N] {
     let mut times = [const { Vec::new() }; N];
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         for (run, times) in contenders.iter_mut().zip(&mut times) {
             let start = Instant::now();
             for _ in 0..RUNS_PER_ROUND {
@@ -85,7 +95,7 @@ fn race<const N: usize>(mut contenders: [impl FnMut(); N]) -> [f64; N] {
     }
     times.map(|mut times| {
         times.sort_by(f64::total_cmp);
-        times.get(ROUNDS / 2).copied().unwrap_or(f64::NAN)
+        times.get(rounds / 2).copied().unwrap_or(f64::NAN)
     })
 }
 
