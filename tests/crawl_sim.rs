@@ -12,9 +12,10 @@ use clap::Parser;
 use estudely::args::{Cli, Command, CrawlArgs};
 use estudely::config;
 use estudely::job::crawl::{self, Crawl, Event, Yield};
+use estudely::job::lab::found;
 use estudely::job::start::Chance;
 use estudely::output::Table;
-use sim::{Found, Lab, Plan, Profile, Report, judge};
+use sim::{Lab, Plan, Profile, Report, judge};
 use store::{clean, metadata};
 use world::{Seed, Time};
 
@@ -92,17 +93,7 @@ fn simulate(profile: Profile, nodes: usize, torrents: usize, seed: u64, flags: &
         sim::Ended::Broken,
         "seed {seed}: the crawl did not end by itself"
     );
-    let found = metadata::rows(&rows[..]).map(|row| {
-        let row = row.unwrap();
-        Found {
-            infohash: row.info_hash,
-            name: row.name,
-            file_count: row.file_count,
-            total_bytes: row.total_bytes,
-            piece_length: row.piece_length,
-            metadata_ok: row.metadata_ok,
-        }
-    });
+    let found = metadata::rows(&rows[..]).map(|row| found(row.unwrap()));
     let report = judge(&lab, found, clean);
     println!("seed {seed}: {report:#?}");
     Outcome { report, crawl, rows }

@@ -19,7 +19,7 @@ use crate::config;
 use crate::exit::Exit;
 use crate::report::{self, thousands};
 
-pub use compare::compare;
+pub use compare::{compare, found};
 
 /// Runs `estudely lab`.
 ///

@@ -5,8 +5,7 @@ use std::io::BufRead;
 use wire::InfoHash;
 
 use crate::line::{self, Fault, ReadError, Rows};
-use crate::metadata::Torrent;
-use crate::name::clean;
+use crate::metadata::{Torrent, put_torrent};
 
 /// The first line, without its newline.
 pub const HEADER: &str = "infohash,name,file_count,total_bytes,piece_length";
@@ -28,16 +27,8 @@ pub struct Row {
 
 /// Appends the row of one torrent.
 pub fn put_row(info_hash: InfoHash, torrent: &Torrent<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(info_hash.to_string().as_bytes());
-    out.push(b',');
-    line::put_field(&clean(torrent.name), out);
-    let Torrent {
-        file_count,
-        total_bytes,
-        piece_length,
-        ..
-    } = torrent;
-    out.extend_from_slice(format!(",{file_count},{total_bytes},{piece_length}\n").as_bytes());
+    put_torrent(info_hash, torrent, out);
+    out.push(b'\n');
 }
 
 /// Reads the table: with or without its header, `\n` or `\r\n`. A bad line is an error with its number, and reading
@@ -59,8 +50,10 @@ fn parse(text: &str) -> Result<Row, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
+    use crate::name::clean;
 
     proptest! {
         #[test]

@@ -37,15 +37,13 @@ pub struct Entry<'a> {
 
 /// Appends the rows of `entry`, so that they can be written in one piece.
 pub fn put_block(entry: &Entry<'_>, out: &mut Vec<u8>) {
-    let mut left = entry.info_hash.to_string().into_bytes();
+    let mut left = Vec::new();
+    put_torrent(
+        entry.info_hash,
+        entry.torrent.as_ref().unwrap_or(&NO_TORRENT),
+        &mut left,
+    );
     left.push(b',');
-    if let Some(torrent) = &entry.torrent {
-        line::put_field(&clean(torrent.name), &mut left);
-    }
-    let (files, bytes, piece) = entry.torrent.map_or((0, 0, 0), |torrent| {
-        (torrent.file_count, torrent.total_bytes, torrent.piece_length)
-    });
-    left.extend_from_slice(format!(",{files},{bytes},{piece},").as_bytes());
     let flag: &[u8] = if entry.torrent.is_some() { b"True\n" } else { b"False\n" };
 
     let peers = entry.peers.iter().map(Some);
@@ -59,6 +57,28 @@ pub fn put_block(entry: &Entry<'_>, out: &mut Vec<u8>) {
         out.push(b',');
         out.extend_from_slice(flag);
     }
+}
+
+/// What stands in the columns of an infohash without metadata.
+const NO_TORRENT: Torrent<'_> = Torrent {
+    name: "",
+    file_count: 0,
+    total_bytes: 0,
+    piece_length: 0,
+};
+
+/// Appends the first five columns, which `metadata.csv` has too.
+pub(crate) fn put_torrent(info_hash: InfoHash, torrent: &Torrent<'_>, out: &mut Vec<u8>) {
+    let Torrent {
+        name,
+        file_count,
+        total_bytes,
+        piece_length,
+    } = *torrent;
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, "{info_hash},");
+    line::put_field(&clean(name), out);
+    let _ = write!(out, ",{file_count},{total_bytes},{piece_length}");
 }
 
 /// Appends `ip,port`, an IPv6 address without brackets.
