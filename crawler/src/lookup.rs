@@ -209,11 +209,6 @@ impl Lookups {
         }
     }
 
-    /// Lookups that could start to run now.
-    pub(crate) fn room(&self) -> usize {
-        self.free.len()
-    }
-
     /// Lookups that run or wait.
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len() + self.waiting.len()

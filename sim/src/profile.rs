@@ -256,13 +256,6 @@ impl Liars {
 }
 
 impl Profile {
-    /// The profile that `--profile` names, if it exists.
-    pub fn by_name(name: &str) -> Option<Self> {
-        [Self::ideal(), Self::realistic()]
-            .into_iter()
-            .find(|profile| profile.name == name)
-    }
-
     /// The habits of a kind.
     pub fn habits(&self, kind: Kind) -> &Habits {
         &self.habits[kind.index()]
@@ -514,11 +507,5 @@ mod tests {
             .map(|kind| profile.nodes.kinds[kind.index()] * profile.habits(*kind).sampling)
             .sum();
         assert!((sampling - 0.70).abs() < 0.01); // F1
-    }
-
-    #[test]
-    fn profiles_have_names() {
-        assert_eq!(Profile::by_name("ideal"), Some(Profile::ideal()));
-        assert_eq!(Profile::by_name("paradise"), None);
     }
 }

@@ -125,11 +125,6 @@ impl Node {
         has_room
     }
 
-    /// How many more lookups would run at once rather than wait.
-    pub fn lookup_room(&self) -> usize {
-        self.lookups.room()
-    }
-
     /// Whether nothing is under way: after [`world::Input::Stop`], the time to go.
     pub fn is_idle(&self) -> bool {
         self.rpc.outstanding() == 0 && self.lookups.len() == 0 && self.events.is_empty()
