@@ -1,3 +1,5 @@
+//! Sightings in, work out, failures back in.
+
 use std::net::SocketAddr;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! The fuzzed properties, from inputs that proptest draws.
+
 use proptest::prelude::*;
 
 use super::*;

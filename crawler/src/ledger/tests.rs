@@ -1,3 +1,5 @@
+//! Who is known, who is near, whose turn it is; and what a full ledger does.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Lookups, answered by a script.
+
 use std::time::Duration;
 
 use wire::{InfoHash, NodeId};

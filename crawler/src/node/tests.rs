@@ -1,3 +1,5 @@
+//! Whole nodes, joined by a network in memory.
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Tables that split, fill up and age.
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

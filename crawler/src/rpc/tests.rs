@@ -1,3 +1,5 @@
+//! Questions, and what may come back.
+
 use super::*;
 
 fn rpc(max_outstanding: usize) -> Rpc {

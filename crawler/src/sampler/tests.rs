@@ -1,3 +1,5 @@
+//! The sampler, answered by a script.
+
 use std::net::Ipv4Addr;
 
 use proptest::prelude::*;

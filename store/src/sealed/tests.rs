@@ -1,3 +1,5 @@
+//! A table and its journal, cut at any byte and taken up again.
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Cursor;

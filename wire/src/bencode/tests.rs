@@ -1,3 +1,5 @@
+//! Reader and encoder, by example and by property.
+
 use proptest::prelude::*;
 
 use super::*;

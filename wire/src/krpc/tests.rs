@@ -1,3 +1,5 @@
+//! Messages as the BEPs and real clients write them.
+
 use std::net::{IpAddr, SocketAddr};
 
 use proptest::option;

@@ -1,3 +1,5 @@
+//! Links as people paste them.
+
 use proptest::prelude::*;
 
 use super::*;

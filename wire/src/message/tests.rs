@@ -1,3 +1,5 @@
+//! Messages there and back; streams cut anywhere.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Torrents of every version, from libtorrent and broken by hand.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The seen set, held against an ordered map.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
