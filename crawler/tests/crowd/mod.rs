@@ -25,6 +25,8 @@ pub(crate) struct Crowd {
     pub(crate) peers: u64,
     /// Look for the peers of every so many infohashes that are shown; 0 for none.
     pub(crate) look_up_every: u64,
+    /// The last datagram that our node sent.
+    pub(crate) sent: Vec<u8>,
     payload: Vec<u8>,
     answers: VecDeque<(SocketAddr, Vec<u8>)>,
     spare: Vec<Vec<u8>>,
@@ -93,6 +95,7 @@ impl Crowd {
             sightings: 0,
             peers: 0,
             look_up_every: 0,
+            sent: Vec::with_capacity(2048),
             payload: Vec::with_capacity(2048),
             answers: VecDeque::with_capacity(64),
             spare: (0..64).map(|_| Vec::with_capacity(2048)).collect(),
@@ -135,7 +138,10 @@ impl Crowd {
     fn drain(&mut self) {
         while let Some(output) = self.node.poll(self.now, &mut self.payload) {
             match output {
-                Output::Effect(Effect::Send { to, .. }) => self.ask(to),
+                Output::Effect(Effect::Send { to, .. }) => {
+                    self.sent.clone_from(&self.payload);
+                    self.ask(to);
+                }
                 Output::Event(Event::Sighting(sighting)) => self.sighted(sighting.info_hash, sighting.from),
                 Output::Event(Event::Peers { .. }) => self.peers += 1,
                 _ => {}
