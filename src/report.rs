@@ -53,8 +53,7 @@ pub fn size(bytes: u64) -> String {
     if bytes < 1024 {
         return format!("{bytes} B");
     }
-    // Two decimals at most: the loss of precision of the float is far below that.
-    #[allow(clippy::cast_precision_loss, reason = "shown with one decimal")]
+    // Shown with one decimal: the loss of precision of the float is far below that.
     let mut value = bytes as f64 / 1024.0;
     let mut unit = 0;
     while value >= 1024.0 && unit + 1 < UNITS.len() {

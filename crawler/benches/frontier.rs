@@ -4,7 +4,7 @@
 //! allocator wastes is memory all the same; `-- --fragment` sets the allocator up to waste as much as it can. `-- --test`
 //! stops at a million.
 
-#![allow(
+#![expect(
     clippy::print_stdout,
     clippy::disallowed_methods,
     clippy::disallowed_types,

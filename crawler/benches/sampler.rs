@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p crawler --bench sampler`.
 
-#![allow(
+#![expect(
     clippy::print_stdout,
     clippy::disallowed_methods,
     clippy::disallowed_types,

@@ -20,7 +20,7 @@ const MASK_V6: u64 = 0x0103_070f_1f3f_7fff;
 const BOUND_BITS: u32 = 21;
 
 /// A node id that fits `ip`: 21 bits from the address and 3 random bits, the rest random (BEP 42).
-pub fn node_id(ip: IpAddr, rng: &mut impl Rng) -> NodeId {
+pub(crate) fn node_id(ip: IpAddr, rng: &mut impl Rng) -> NodeId {
     let mut bytes: [u8; 20] = rng.random();
     let bound = bound_bits(ip, bytes[19]).to_be_bytes();
     bytes[0] = bound[0];
@@ -31,7 +31,7 @@ pub fn node_id(ip: IpAddr, rng: &mut impl Rng) -> NodeId {
 
 /// Whether `id` fits `ip`. Any id fits an address that is not global: such nodes live in a private network, where BEP 42
 /// asks for nothing.
-pub fn fits(id: &NodeId, ip: IpAddr) -> bool {
+pub(crate) fn fits(id: &NodeId, ip: IpAddr) -> bool {
     if !bogon::is_global(ip) {
         return true;
     }
@@ -89,7 +89,7 @@ struct Ballot {
 
 /// The vote on our own addresses, one for each family.
 #[derive(Clone, Debug)]
-pub struct IpVotes {
+pub(crate) struct IpVotes {
     lab: bool,
     v4: Ballot,
     v6: Ballot,
@@ -97,7 +97,7 @@ pub struct IpVotes {
 
 impl IpVotes {
     /// No vote cast. In a `lab`, our address is a loopback address, and each host has a vote.
-    pub fn new(lab: bool) -> Self {
+    pub(crate) fn new(lab: bool) -> Self {
         Self {
             lab,
             v4: Ballot::new(),
@@ -110,7 +110,7 @@ impl IpVotes {
     /// Returns our address when the vote settles on a new one: more than half of the last 64 networks to vote, and at
     /// least 8 of them, name it. A vote for an address of another family than the voter's, or one that we cannot have,
     /// is void.
-    pub fn vote(&mut self, voter: SocketAddr, seen: IpAddr) -> Option<IpAddr> {
+    pub(crate) fn vote(&mut self, voter: SocketAddr, seen: IpAddr) -> Option<IpAddr> {
         let seen = seen.to_canonical();
         let family = Family::of_ip(&voter.ip().to_canonical());
         let possible = if self.lab {
@@ -129,14 +129,6 @@ impl IpVotes {
         match family {
             Family::V4 => self.v4.cast(voter, seen),
             Family::V6 => self.v6.cast(voter, seen),
-        }
-    }
-
-    /// Our address in `family`, once agreed.
-    pub const fn agreed(&self, family: Family) -> Option<IpAddr> {
-        match family {
-            Family::V4 => self.v4.agreed,
-            Family::V6 => self.v6.agreed,
         }
     }
 }
@@ -218,7 +210,7 @@ mod tests {
         }
         assert_eq!(votes.vote(network(7, 1), truth), Some(truth));
         assert_eq!(votes.vote(network(8, 1), truth), None);
-        assert_eq!(votes.agreed(Family::V4), Some(truth));
+        assert_eq!(votes.v4.agreed, Some(truth));
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod event;
 pub mod frontier;
 pub mod fuzz;
 pub mod guard;
-pub mod identity;
+mod identity;
 pub mod ledger;
 mod lookup;
 mod node;
@@ -26,7 +26,7 @@ mod rtt;
 pub mod sampler;
 pub mod state;
 pub mod stats;
-pub mod tokens;
+mod tokens;
 
 pub use config::Config;
 pub use contacts::{Closest, Contact, Families, Family, Few, K, Nearest};

@@ -14,7 +14,7 @@ const ROTATION: u64 = 300;
 /// Gives out and checks tokens, without remembering any: a token is the keyed hash of an address under a secret that
 /// changes every five minutes. The secrets come from the seed, so nothing is drawn and nothing expires.
 #[derive(Debug)]
-pub struct Tokens {
+pub(crate) struct Tokens {
     seed: Seed,
     rotation: u64,
     current: KeyedState,
@@ -23,10 +23,10 @@ pub struct Tokens {
 
 impl Tokens {
     /// Bytes of a token: enough that guessing one within ten minutes is hopeless.
-    pub const LEN: usize = 8;
+    pub(crate) const LEN: usize = 8;
 
     /// Tokens under secrets of `seed`.
-    pub fn new(seed: Seed) -> Self {
+    pub(crate) fn new(seed: Seed) -> Self {
         let seed = seed.derive("tokens");
         Self {
             seed,
@@ -37,13 +37,13 @@ impl Tokens {
     }
 
     /// The token of `ip` at this time.
-    pub fn issue(&mut self, now: Time, ip: IpAddr) -> [u8; Self::LEN] {
+    pub(crate) fn issue(&mut self, now: Time, ip: IpAddr) -> [u8; Self::LEN] {
         self.rotate(now);
         token(self.current, ip)
     }
 
     /// Whether `token` was given to `ip` within the last five minutes, or up to ten.
-    pub fn is_valid(&mut self, now: Time, ip: IpAddr, token: &[u8]) -> bool {
+    pub(crate) fn is_valid(&mut self, now: Time, ip: IpAddr, token: &[u8]) -> bool {
         self.rotate(now);
         [self.current, self.previous]
             .iter()

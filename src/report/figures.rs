@@ -99,10 +99,6 @@ impl Figures {
 }
 
 /// `part` of `whole`, or NaN when there is no whole; [`Figures::figure`] leaves that out.
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "a ratio for people; counts are far below 2^53"
-)]
 pub fn ratio(part: u64, whole: u64) -> f64 {
     part as f64 / whole as f64
 }

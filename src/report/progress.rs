@@ -124,7 +124,6 @@ fn line(view: &View) -> String {
 }
 
 /// Per minute since the start.
-#[allow(clippy::cast_precision_loss, reason = "shown with one decimal")]
 pub fn per_minute(count: u64, now: Time) -> f64 {
     let minutes = now.since(Time::ZERO).as_secs_f64() / 60.0;
     if minutes > 0.0 { count as f64 / minutes } else { 0.0 }

@@ -245,7 +245,7 @@ const SEGMENT: usize = 256;
 /// A row of words in segments of one size, never moved nor freed while it grows. One block for each shard would leave
 /// holes that the next larger block does not fit: measured, up to half as much again in resident memory.
 #[derive(Default)]
-#[allow(
+#[expect(
     clippy::vec_box,
     reason = "the boxes are there to stay where they are while the row of them moves"
 )]
