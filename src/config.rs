@@ -26,6 +26,12 @@ const ROUTERS: [&str; 4] = [
     "dht.libtorrent.org:25401",
 ];
 
+/// Whether this `HOST:PORT` is a public service for joining. Any other place is a node like all, which may hold what
+/// nobody else does.
+pub fn is_router(place: &str) -> bool {
+    ROUTERS.contains(&place)
+}
+
 /// What run.json calls a network on loopback that is not our own lab.
 const LOOPBACK: &str = "loopback";
 
@@ -303,7 +309,7 @@ pub const LEAVE_WITHIN: Duration = Duration::from_secs(3);
 /// A lab is finite: after this long without news there is none. Longer than its second rounds and its slowest peer.
 const LAB_QUIET: Duration = Duration::from_secs(12);
 
-/// The DHT mind.
+/// The DHT mind; it joins by `routers`, unless it is told of other nodes to join by.
 pub fn node(
     net: &Net,
     families: Families,
@@ -317,6 +323,7 @@ pub fn node(
         version: *b"ES\0\x01",
         node_id: None,
         routers,
+        first_nodes: Vec::new(),
         opt_out: net.opt_out.clone(),
         guard: guard(net),
         responder: responder::Config {

@@ -20,8 +20,10 @@ pub struct Config {
     pub version: [u8; 4],
     /// Our node id; `None` takes the saved one, or draws one.
     pub node_id: Option<NodeId>,
-    /// Bootstrap nodes: asked while the table is empty, never in it (DHT-04).
+    /// Public services to join by: asked while the table is empty, never in it, never sampled (DHT-04).
     pub routers: Vec<SocketAddr>,
+    /// Ordinary nodes to join by: asked while the table is empty, and once they answer, nodes like any other.
+    pub first_nodes: Vec<SocketAddr>,
     /// Infohashes that never appear in a query of ours: private torrents (BEP 27) and opt-outs.
     pub opt_out: Vec<InfoHash>,
     /// How much may be asked of whom.

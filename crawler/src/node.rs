@@ -91,8 +91,8 @@ impl Node {
             )
         };
         let mut guard = Guard::new(&config.guard, config.lab, seed);
-        for &router in &config.routers {
-            guard.named_by_user(router);
+        for &named in config.routers.iter().chain(&config.first_nodes) {
+            guard.named_by_user(named);
         }
         let sampler = config.sampling.map(|sampling| {
             let mut sampler = Sampler::new(sampling, config.families, seed);

@@ -81,8 +81,11 @@ pub fn start(
         (saved.node_id, saved.node_id6) = (None, None);
     }
     let lab = self::lab(lab)?;
-    let routers = match &lab {
-        Some(lab) => vec![lab.bootstrap()],
+    let doors = match &lab {
+        Some(lab) => Doors {
+            routers: vec![lab.bootstrap()],
+            nodes: Vec::new(),
+        },
         None => resolve(
             &net.routers,
             saved.as_ref().is_some_and(|saved| !saved.nodes.is_empty()),
@@ -90,12 +93,15 @@ pub fn start(
     };
     let addrs = stage.udp_addrs();
     let families = Bind::Exactly(addrs.clone()).families();
-    let routers = routers
-        .into_iter()
-        .filter(|router| families.has(crawler::Family::of(router)))
-        .collect();
+    let ours = |mut doors: Vec<SocketAddr>| {
+        doors.retain(|door| families.has(crawler::Family::of(door)));
+        doors
+    };
     let mut node = Node::new(
-        config::node(net, families, routers, sampling),
+        crawler::Config {
+            first_nodes: ours(doors.nodes),
+            ..config::node(net, families, ours(doors.routers), sampling)
+        },
         chance.seed.derive("node"),
         saved,
     );
@@ -138,17 +144,27 @@ fn open_families(udp: &[SocketAddr]) -> Result<Stage, HostError> {
     }
 }
 
+/// Where a node joins.
+#[derive(Default)]
+struct Doors {
+    /// Public services, or that of a lab.
+    routers: Vec<SocketAddr>,
+    /// Other nodes that the user named.
+    nodes: Vec<SocketAddr>,
+}
+
 /// Resolves the routers. One that fails is a line; all failing is the end, unless nodes are known from the last run.
-fn resolve(routers: &[String], knows_nodes: bool) -> anyhow::Result<Vec<SocketAddr>> {
-    let mut addrs = Vec::new();
+fn resolve(routers: &[String], knows_nodes: bool) -> anyhow::Result<Doors> {
+    let mut doors = Doors::default();
     let mut failures = Vec::new();
     for resolved in Resolver::new(config::RESOLVE_WITHIN).resolve(routers)? {
         match resolved.addrs {
-            Ok(found) => addrs.extend(found),
+            Ok(found) if config::is_router(&resolved.place) => doors.routers.extend(found),
+            Ok(found) => doors.nodes.extend(found),
             Err(error) => failures.push(error.to_string()),
         }
     }
-    if addrs.is_empty() && !knows_nodes {
+    if !routers.is_empty() && doors.routers.is_empty() && doors.nodes.is_empty() && !knows_nodes {
         bail!(
             "no bootstrap node has an address ({}): check the network and its DNS, or name one with --bootstrap IP:PORT",
             failures.join("; ")
@@ -157,7 +173,7 @@ fn resolve(routers: &[String], knows_nodes: bool) -> anyhow::Result<Vec<SocketAd
     for failure in &failures {
         note(&format!("a bootstrap node is passed over: {failure}"));
     }
-    Ok(addrs)
+    Ok(doors)
 }
 
 fn load_state(path: &Path) -> anyhow::Result<Option<SavedState>> {

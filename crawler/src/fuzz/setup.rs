@@ -15,6 +15,7 @@ pub fn lab_config() -> Config {
         version: *b"ES\x00\x01",
         node_id: None,
         routers: Vec::new(),
+        first_nodes: Vec::new(),
         opt_out: Vec::new(),
         guard: guard::Config {
             per_host: Limit::per_second(1, 3),

@@ -158,11 +158,12 @@ impl Node {
             self.walk(now, family, home, Vec::new());
             return;
         }
-        let of_family = |router: &&SocketAddr| Family::of(router) == family;
-        let routers: Vec<SocketAddr> = self.config.routers.iter().filter(of_family).copied().collect();
+        let of_family = |door: &&SocketAddr| Family::of(door) == family;
+        let doors = self.config.routers.iter().chain(&self.config.first_nodes);
+        let doors: Vec<SocketAddr> = doors.filter(of_family).copied().collect();
         let opposite = NodeId::new(home.as_bytes().map(|byte| !byte));
-        self.walk(now, family, home, routers.clone());
-        self.walk(now, family, opposite, routers);
+        self.walk(now, family, home, doors.clone());
+        self.walk(now, family, opposite, doors);
     }
 
     /// Starts a walk of our own within one DHT; false if as many walks as may be wait already.

@@ -270,6 +270,20 @@ fn routers_are_asked_and_never_enter_a_table() {
 }
 
 #[test]
+fn an_ordinary_node_to_join_by_enters_the_table_and_is_sampled() {
+    let mut net = Net::joined(4);
+    let mut config = lab_config();
+    config.first_nodes = vec![at(1)];
+    config.sampling = Some(crate::fuzz::sampling());
+    net.nodes.insert(at(9), Node::new(config, Seed::from_number(9), None));
+    net.with(9, |node, now| node.bootstrap(now));
+    net.run(Duration::from_secs(90));
+    assert!(net.node(9).nodes().any(|held| held.addr == at(1)));
+    let sampler = net.node(9).sampler().unwrap();
+    assert_eq!((sampler.known(), sampler.stats().sampled_nodes), (4, 4));
+}
+
+#[test]
 fn no_host_is_asked_beyond_its_budget() {
     let net = Net::joined(60);
     let mut queries: BTreeMap<(SocketAddr, SocketAddr), Vec<Time>> = BTreeMap::new();
