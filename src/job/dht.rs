@@ -31,8 +31,12 @@ pub use machine::{Inquiry, Said, Wish};
 /// [`BadInput`](crate::exit::BadInput) for what was typed; otherwise what the world refused.
 pub fn run(command: &DhtCommand) -> anyhow::Result<Exit> {
     let (wish, common) = understand(command)?;
-    let (net, chance) = start::checked(&common.net, &common.lab)?;
+    let (mut net, chance) = start::checked(&common.net, &common.lab)?;
     let wish = wish.choose(chance.seed);
+    if let Wish::Ask(..) = wish {
+        // One node is asked by its address: nothing is to be joined, and no name of a router to be looked up.
+        net.routers.clear();
+    }
     let Started { stage, mut node, lab } = start::start(&net, &common.lab, None, chance, Some(&common.data_dir))?;
     if let Wish::Lookup(_) = wish {
         node.bootstrap(Time::ZERO);
