@@ -3,6 +3,7 @@
 Run inside a network namespace that has only loopback (see run.sh): nothing here may reach further.
 """
 
+import csv
 import os
 import random
 import socket
@@ -35,6 +36,8 @@ class Torrent:
     def __init__(self, name, payload, info, save_path):
         self.info = info
         self.save_path = save_path
+        # The address of the session that has it.
+        self.seeder = None
         self.name = name
         self.file_count = len(payload)
         self.total_bytes = sum(len(data) for _, data in payload)
@@ -44,6 +47,17 @@ class Torrent:
         self.keys = {str(h) for h in ([hashes.v1] if hashes.has_v1() else [])}
         if hashes.has_v2():
             self.keys.add(str(hashes.v2)[:40])
+
+    def differences(self, row):
+        """What a row says against what was planted; a newline is one of the characters that a line cannot hold."""
+        want = {
+            "name": self.name.replace("\n", "\ufffd"),
+            "file_count": str(self.file_count),
+            "total_bytes": str(self.total_bytes),
+            "piece_length": str(self.piece_length),
+        }
+        return [f"{row['infohash']}: {column} is {row[column]!r}, planted {value!r}"
+                for column, value in want.items() if row[column] != value]
 
 
 def payloads():
@@ -87,10 +101,11 @@ def session(address):
 
 
 class Swarm:
-    """24 sessions as one DHT that seed the torrents."""
+    """Sessions as one DHT that seed the torrents."""
 
-    def __init__(self, root, sessions=24):
-        self.torrents = [make_torrent(root, i, *p) for i, p in enumerate(payloads())]
+    def __init__(self, root, sessions=24, torrents=200):
+        self.torrents = [make_torrent(root, i, *p) for i, p in enumerate(payloads()[:torrents])]
+        self.planted = {key: torrent for torrent in self.torrents for key in torrent.keys}
         self.addresses = [f"127.0.1.{n + 1}" for n in range(sessions)]
         self.sessions = [session(address) for address in self.addresses]
         for client in self.sessions:
@@ -98,6 +113,7 @@ class Swarm:
                 client.add_dht_node((address, PORT))
         wait_until(lambda: all(s.status().dht_nodes >= sessions // 2 for s in self.sessions), 60, "the sessions know each other")
         for i, torrent in enumerate(self.torrents):
+            torrent.seeder = self.addresses[i % sessions]
             add(self.sessions[i % sessions], torrent)
 
     def announced(self, want=0.99):
@@ -114,8 +130,7 @@ class Swarm:
         """The union of what each session's sample shows (BEP 51)."""
         seen = set()
         for address in self.addresses:
-            samples = ask(address, "sample_infohashes", {b"target": os.urandom(20)}).get(b"samples", b"")
-            seen.update(samples[i:i + 20].hex() for i in range(0, len(samples), 20))
+            seen.update(samples(address))
         return seen
 
 
@@ -129,12 +144,12 @@ def add(client, torrent):
     return client.add_torrent(params)
 
 
-def ask(address, method, args, port=PORT, timeout=2.0):
+def ask(address, method, args, port=PORT, source=None, timeout=2.0):
     """One KRPC query (BEP 5) from a socket of our own; the reply's `r`, or {} when none comes."""
     query = {b"t": os.urandom(4), b"y": b"q", b"q": method.encode(), b"a": {b"id": os.urandom(20), **args}}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         # A new source address each time: libtorrent silences a host that asks more than 5 times a second.
-        sock.bind((f"127.9.{random.randrange(256)}.{random.randrange(1, 255)}", 0))
+        sock.bind((source or f"127.9.{random.randrange(256)}.{random.randrange(1, 255)}", 0))
         sock.settimeout(timeout)
         sock.sendto(lt.bencode(query), (address, port))
         try:
@@ -146,6 +161,19 @@ def ask(address, method, args, port=PORT, timeout=2.0):
 
 def peers(address, key, port=PORT):
     return ask(address, "get_peers", {b"info_hash": bytes.fromhex(key)}, port).get(b"values", [])
+
+
+def samples(address, port=PORT):
+    """What a node's sample shows (BEP 51)."""
+    reply = ask(address, "sample_infohashes", {b"target": os.urandom(20)}, port)
+    assert b"samples" in reply, f"{address} shows no sample: {reply}"
+    shown = reply[b"samples"]
+    return {shown[i:i + 20].hex() for i in range(0, len(shown), 20)}
+
+
+def rows(lines):
+    """The rows of a table of ours, as dictionaries."""
+    return list(csv.DictReader(lines, strict=True))
 
 
 def wait_until(condition, seconds, what):
