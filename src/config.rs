@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
 use crawler::guard::{BackOff, Cidr, Limit};
 use crawler::{Families, frontier, guard, peer_store, responder, sampler};
 use serde::Serialize;
@@ -16,6 +15,7 @@ use fetcher::config::Exclusion;
 
 use crate::args::{CrawlArgs, NetArgs, Profile};
 use crate::bad_input;
+use crate::exit::BadInput;
 use crate::job::{crawl, harvest};
 
 /// Bootstrap nodes of the Mainline DHT (DHT-03). Asked while the table is empty, never in it.
@@ -205,7 +205,12 @@ fn bind(args: &NetArgs, loopback: bool) -> anyhow::Result<Bind> {
 /// A list of one item a line; `#` begins a comment.
 fn read_list<T>(path: Option<&Path>, what: &str, parse: impl Fn(&str) -> Option<T>) -> anyhow::Result<Vec<T>> {
     let Some(path) = path else { return Ok(Vec::new()) };
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = fs::read_to_string(path).map_err(|error| {
+        BadInput(format!(
+            "cannot read {}: {error}; name a list of {what}",
+            path.display()
+        ))
+    })?;
     let mut items = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let item = line.split('#').next().unwrap_or_default().trim();

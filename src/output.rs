@@ -14,6 +14,7 @@ use wire::InfoHash;
 
 use crate::args::OutArgs;
 use crate::bad_input;
+use crate::exit::at;
 use crate::job::harvest::Harvested;
 use crate::report::{note, plain};
 
@@ -86,7 +87,8 @@ pub struct Output {
     table: Table,
     file: Option<Sealed<AppendFile, AppendFile>>,
     path: Option<PathBuf>,
-    stdout: Option<io::Stdout>,
+    /// Rows go to stdout, too, and somebody reads it.
+    stdout: bool,
     torrents: Option<PathBuf>,
     data_dir: Option<PathBuf>,
     /// Rows of a run without a file, for a lab's comparison.
@@ -113,7 +115,7 @@ impl Output {
     /// [`BadInput`](crate::exit::BadInput) for files that are not ours or of another network; otherwise what the file
     /// system says, in one line.
     pub fn open(table: Table, args: &OutArgs, network: &str, keep: bool) -> anyhow::Result<Opened> {
-        let stdout = (args.stdout_only || args.stdout || !io::stdout().is_terminal()).then(io::stdout);
+        let stdout = args.stdout_only || args.stdout || !io::stdout().is_terminal();
         let mut output = Self {
             table,
             file: None,
@@ -133,10 +135,10 @@ impl Output {
         }
         if args.save_torrents {
             let dir = args.data_dir.join("torrents");
-            host::create_dir(&dir)?;
+            host::create_dir(&dir).map_err(|error| at(error, "--data-dir"))?;
             output.torrents = Some(dir);
         }
-        output.print(format!("{}\n", table.header()).as_bytes());
+        output.print(format!("{}\n", table.header()).as_bytes())?;
         Ok(Opened { output, done })
     }
 
@@ -147,7 +149,8 @@ impl Output {
             .unwrap_or_else(|| PathBuf::from(self.table.default_name()));
         let journal = args.data_dir.join(self.table.journal_name());
         let network_file = args.data_dir.join(self.table.network_name());
-        self._lock = Some(DirLock::acquire(&args.data_dir).map_err(|error| in_use(error, "--data-dir"))?);
+        let in_data_dir = |error| at(error, "--data-dir");
+        self._lock = Some(DirLock::acquire(&args.data_dir).map_err(in_data_dir)?);
         if args.fresh {
             for old in [
                 &path,
@@ -162,8 +165,8 @@ impl Output {
             }
         }
         let is_named = check_network(&network_file, network)?;
-        let mut rows = AppendFile::open(&path).map_err(|error| in_use(error, "--output"))?;
-        let mut journal = AppendFile::open(&journal)?;
+        let mut rows = AppendFile::open(&path).map_err(|error| at(error, "--output"))?;
+        let mut journal = AppendFile::open(&journal).map_err(in_data_dir)?;
         let standing = survey(self.table.header(), &mut rows, &mut journal)
             .map_err(|error| refused(error, &path, &args.data_dir))?;
         cut(&mut rows, &mut journal, &standing)?;
@@ -183,7 +186,7 @@ impl Output {
     ///
     /// # Errors
     ///
-    /// When the file cannot be written; what was written before is whole.
+    /// When the file cannot be written, or stdout where there is no file; what the file has is whole then, too.
     pub fn record(&mut self, harvested: &Harvested) -> anyhow::Result<Written> {
         self.block.clear();
         let got = self.table.put(harvested, &mut self.block);
@@ -192,42 +195,57 @@ impl Output {
         if let (Some(dir), true) = (&self.torrents, metadata_ok) {
             row::save_torrent(dir, harvested)?;
         }
-        if let Some(file) = &mut self.file {
-            file.put(
-                Done {
-                    info_hash: harvested.info_hash,
-                    metadata_ok,
-                },
-                &block,
-            )?;
+        let done = Done {
+            info_hash: harvested.info_hash,
+            metadata_ok,
+        };
+        if let Some(file) = &mut self.file
+            && let Err(error) = file.put(done, &block)
+        {
+            self.cut_torn();
+            return Err(error.into());
         }
         if let Some(kept) = &mut self.kept {
             kept.extend_from_slice(&block);
         }
-        self.print(&block);
+        self.print(&block)?;
         self.block = block;
-        let nowhere = self.file.is_none() && self.stdout.is_none();
+        let nowhere = self.file.is_none() && !self.stdout;
         Ok(if nowhere { Written::Nowhere } else { Written::Rows(got) })
     }
 
-    /// A closed pipe is an ordinary event: the file goes on.
-    fn print(&mut self, bytes: &[u8]) {
-        let Some(stdout) = &mut self.stdout else { return };
-        let mut stdout = stdout.lock();
-        if stdout.write_all(bytes).and_then(|()| stdout.flush()).is_ok() {
-            return;
+    /// After a write that failed: takes away what it left of a block, so that readers of the file find whole rows.
+    fn cut_torn(&mut self) {
+        if let Some(file) = self.file.take() {
+            let whole = file.whole();
+            let (mut rows, _) = file.into_parts();
+            // Should that fail, too, the next run cuts it: the journal knows.
+            let _ = rows.cut(whole);
         }
-        drop(stdout);
-        self.stdout = None;
+    }
+
+    /// A closed pipe is an ordinary event, and with a file any trouble of stdout is: the file goes on.
+    fn print(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        if !self.stdout {
+            return Ok(());
+        }
+        let trouble = match to_stdout(bytes) {
+            Ok(true) => return Ok(()),
+            Ok(false) => "stdout is closed".to_owned(),
+            Err(error) if self.path.is_none() => return Err(error),
+            Err(error) => format!("{error:#}"),
+        };
+        self.stdout = false;
         match &self.path {
-            Some(path) => note(&format!("stdout is closed; rows go on to {}", path.display())),
-            None => note("stdout is closed, and there is no file: nothing more to write to"),
+            Some(path) => note(&format!("{trouble}; rows go on to {}", path.display())),
+            None => note(&format!("{trouble}, and there is no file: nothing more to write to")),
         }
+        Ok(())
     }
 
     /// Whether rows go to a terminal, where they would mix with a progress display.
     pub fn is_on_terminal(&self) -> bool {
-        self.stdout.is_some() && io::stdout().is_terminal()
+        self.stdout && io::stdout().is_terminal()
     }
 
     /// The file that rows go to.
@@ -300,12 +318,13 @@ fn cut(rows: &mut AppendFile, journal: &mut AppendFile, standing: &Standing) -> 
     journal.cut(standing.journal)
 }
 
-fn in_use(error: FileError, flag: &str) -> anyhow::Error {
-    match error.fault {
-        host::FileFault::InUse => {
-            anyhow::Error::new(error).context(format!("another run is at work; end it or name another {flag}"))
-        }
-        _ => error.into(),
+/// Writes to stdout; false when nobody reads it any more, as after `| head`.
+fn to_stdout(bytes: &[u8]) -> anyhow::Result<bool> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error).context("cannot write to stdout"),
     }
 }
 
@@ -336,18 +355,18 @@ impl Results {
     ///
     /// # Errors
     ///
-    /// When their directory cannot be made.
+    /// When their directory cannot be made, or stdout not be written.
     pub fn open(is_batch: bool, data_dir: Option<&Path>) -> anyhow::Result<Self> {
         let torrents = data_dir.map(|dir| dir.join("torrents"));
         if let Some(dir) = &torrents {
-            host::create_dir(dir)?;
+            host::create_dir(dir).map_err(|error| at(error, "--data-dir"))?;
         }
-        let mut results = Self {
+        let results = Self {
             is_batch,
             torrents,
             fetched: 0,
         };
-        results.print(format!("{}\n", store::batch::HEADER).as_bytes());
+        to_stdout(format!("{}\n", store::batch::HEADER).as_bytes())?;
         Ok(results)
     }
 
@@ -360,7 +379,7 @@ impl Results {
     ///
     /// # Errors
     ///
-    /// When a .torrent cannot be written.
+    /// When a .torrent or stdout cannot be written.
     pub fn record(&mut self, harvested: &Harvested) -> anyhow::Result<bool> {
         let mut row = Vec::new();
         let fetched = row::put_batch(harvested, &mut row);
@@ -374,11 +393,6 @@ impl Results {
         if let Some(dir) = &self.torrents {
             row::save_torrent(dir, harvested)?;
         }
-        Ok(self.print(&row))
-    }
-
-    fn print(&mut self, bytes: &[u8]) -> bool {
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(bytes).and_then(|()| stdout.flush()).is_ok()
+        to_stdout(&row)
     }
 }

@@ -22,7 +22,7 @@ pub struct FileError {
 #[derive(Debug, Error)]
 pub enum FileFault {
     /// The disk, or this user's share of it, is full.
-    #[error("the disk is full")]
+    #[error("the disk is full; free some space and run it again")]
     DiskFull,
     /// The file system takes no writes.
     #[error("the file system is read-only")]
@@ -33,6 +33,12 @@ pub enum FileFault {
     /// There is no such file, or no such directory to make it in.
     #[error("no such file or directory")]
     Missing,
+    /// A directory where a file is to be.
+    #[error("it is a directory")]
+    IsDirectory,
+    /// A file where a directory is to be.
+    #[error("it is not a directory, or below something that is none")]
+    NotDirectory,
     /// Another run has it open.
     #[error("another run is using it")]
     InUse,
@@ -48,6 +54,9 @@ impl FileFault {
             io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
             io::ErrorKind::PermissionDenied => Self::Permission,
             io::ErrorKind::NotFound => Self::Missing,
+            io::ErrorKind::IsADirectory => Self::IsDirectory,
+            // Making a directory fails with "exists" only where a file has its name.
+            io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => Self::NotDirectory,
             _ => Self::Other(error),
         }
     }
@@ -347,7 +356,10 @@ mod tests {
         let mut file = AppendFile::open(Path::new("/dev/full")).unwrap();
         let error = file.write_all(b"x").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-        assert_eq!(error.to_string(), "cannot write /dev/full: the disk is full");
+        assert_eq!(
+            error.to_string(),
+            "cannot write /dev/full: the disk is full; free some space and run it again"
+        );
     }
 
     #[test]
@@ -361,6 +373,20 @@ mod tests {
         assert!(matches!(replace_file(path, b"").unwrap_err().fault, FileFault::Missing));
         assert!(read_file(path).unwrap().is_none());
         assert!(set_aside(path).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_a_directory_is_told_and_the_other_way() {
+        let dir = dir();
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        let below = file.join("below");
+        assert!(matches!(create_dir(&file).unwrap_err().fault, FileFault::NotDirectory));
+        assert!(matches!(create_dir(&below).unwrap_err().fault, FileFault::NotDirectory));
+        assert!(matches!(
+            AppendFile::open(dir.path()).unwrap_err().fault,
+            FileFault::IsDirectory
+        ));
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub struct OutArgs {
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Rows to stdout only; no file is written or read, nothing is resumed
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["output", "fresh"])]
     pub stdout_only: bool,
     /// Rows to stdout even if it is a terminal (there a progress display stands instead)
     #[arg(long)]

@@ -204,13 +204,20 @@ impl<'a> Run<'a> {
 
     fn finish(mut self, crawl: &Crawl, ended: &Ended, lab: Option<Inside>) -> anyhow::Result<Exit> {
         self.progress.finish();
-        if let Some(failure) = self.failure {
-            return Err(failure.context("the crawl stopped; what was written is whole"));
-        }
         let lab = lab.map(Inside::stop).transpose()?;
         let mut figures = summary::figures(&self.tally, crawl, ended);
         if let (Some(lab), false) = (&lab, self.manifest.command == "peers") {
             lab::compare(lab, &self.output.rows()?[..], &mut figures);
+        }
+        report::note(&summary::last_line(
+            &self.tally,
+            ended,
+            self.ending,
+            self.failure.is_some(),
+        ));
+        report::text(&figures.text());
+        if let Some(failure) = self.failure {
+            return Err(failure.context("the crawl stopped; what was written is whole"));
         }
         self.output.seal()?;
         if let (Some(node), false) = (crawl.harvest().node(), self.args.out.stdout_only) {
@@ -219,8 +226,6 @@ impl<'a> Run<'a> {
         self.manifest.ended = Some(host::unix_now());
         self.manifest.counters = figures.counters();
         self.output.write_manifest(&self.manifest)?;
-        report::note(&summary::last_line(&self.tally, ended, self.ending));
-        report::text(&figures.text());
         Ok(if has_answers(crawl) {
             Exit::Done
         } else {

@@ -16,7 +16,7 @@ use world::Seed;
 
 use crate::args::{LabArgs, LabProfile};
 use crate::config;
-use crate::exit::Exit;
+use crate::exit::{Exit, at};
 use crate::report::{self, thousands};
 
 pub use compare::{compare, found};
@@ -154,8 +154,7 @@ fn write_truth(lab: &Lab, path: &Path) -> anyhow::Result<()> {
     for truth in lab.population().truth() {
         metadata::put_block(&entry(&truth), &mut text);
     }
-    host::replace_file(path, &text)?;
-    Ok(())
+    host::replace_file(path, &text).map_err(|error| at(error, "--truth"))
 }
 
 /// The row of an infohash whose metadata can be had, or of one whose cannot.

@@ -99,6 +99,11 @@ impl<T: Write, J: Write> Sealed<T, J> {
         Ok(())
     }
 
+    /// Bytes of the table that are whole blocks: what to cut it to after a [`put`](Sealed::put) that failed.
+    pub fn whole(&self) -> u64 {
+        self.end
+    }
+
     /// Gives the table and the journal back, to be synced or closed.
     pub fn into_parts(self) -> (T, J) {
         (self.table, self.journal)

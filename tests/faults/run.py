@@ -16,22 +16,42 @@ import unittest
 
 ESTUDELY = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "target/release/estudely"
 KILLS = 50
-# Small enough to end soon, slow enough that fifty kills fall into it.
-LAB = ["--lab", "--lab-nodes", "400", "--lab-torrents", "1500", "--seed", "7"]
+LAB = ["--lab", "--lab-nodes", "400", "--seed", "7", "--lab-torrents", "1500"]
+# So few torrents for so many nodes that a sample shows all that its node holds: one run can be complete.
+SPARSE_LAB = [*LAB[:-1], "150"]
+# Fifty kills fall into one crawl at this rate, and most of its rows come before the last of them.
+SLOW = ["--rate", "200"]
 
 
-def crawl(folder, *extra, **how):
-    command = [ESTUDELY, "crawl", *LAB, "--output", os.path.join(folder, "metadata.txt"), "--data-dir", os.path.join(folder, "data"),
+def crawl(folder, *extra, lab=LAB, **how):
+    command = [ESTUDELY, "crawl", *lab, "--output", os.path.join(folder, "metadata.txt"), "--data-dir", os.path.join(folder, "data"),
                "--overall-timeout", "240", *extra]
     how.setdefault("stdout", subprocess.DEVNULL)
     how.setdefault("stderr", subprocess.PIPE)
     return subprocess.Popen(command, text=True, **how)
 
 
+def read(path):
+    with open(path, newline="", encoding="utf-8") as text:
+        return text.read()
+
+
+def write(path, text):
+    with open(path, "w", newline="", encoding="utf-8") as out:
+        out.write(text)
+
+
+def certain(text):
+    """The part of a table that a kill must have spared: all but the last infohash's rows, which may be torn."""
+    lines = text.splitlines(keepends=True)
+    while len(lines) > 1 and lines[-1][:40] == lines[-2][:40]:
+        lines.pop()
+    return "".join(lines[:-1])
+
+
 def blocks(path):
     """The rows by infohash; fails on a torn row, a second header, or an infohash whose rows stand in two places."""
-    with open(path, newline="", encoding="utf-8") as table:
-        text = table.read()
+    text = read(path)
     assert not text or text.endswith("\n"), "the last line is torn"
     rows = list(csv.reader(text.splitlines()))
     found, last = {}, None
@@ -66,57 +86,68 @@ class Faults(unittest.TestCase):
         self.folder = tempfile.mkdtemp(prefix="estudely-faults-")
         self.output = os.path.join(self.folder, "metadata.txt")
 
+    def kill(self, chance):
+        """Kills a crawl: one time in four while it opens its files, else while it writes rows. True if it still ran."""
+        process = crawl(self.folder, *SLOW)
+        delay = chance.uniform(0, 0.3)
+        if chance.random() > 0.25:
+            for line in process.stderr:
+                if "SUCCESS" in line:
+                    break
+            delay = chance.uniform(0, 1)
+        try:
+            process.communicate(timeout=delay)
+            return False
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            return True
+
     def test_kill_9_loses_doubles_and_tears_nothing(self):
         chance = random.Random(11)
-        before, kills = {}, 0
-        truth = os.path.join(self.folder, "truth.csv")
+        kills, before, sizes = 0, "", set()
         for _ in range(KILLS):
-            process = crawl(self.folder, "--rate", "60", stderr=subprocess.DEVNULL)
-            try:
-                process.wait(timeout=chance.uniform(0.3, 1.6))
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                kills += 1
-            process.wait()
-        if os.path.exists(self.output):
-            # What is whole now must be there, unchanged, at the end.
-            whole = open(self.output, encoding="utf-8").read().rpartition("\n")[0].splitlines()
-            for row in csv.reader(whole[1:]):
-                before.setdefault(row[0], []).append(row)
-            before.pop(next(reversed(before), None), None)
+            kills += self.kill(chance)
+            now = read(self.output) if os.path.exists(self.output) else ""
+            self.assertTrue(now.startswith(certain(before)), "a kill lost or changed rows")
+            before = now
+            sizes.add(len(now))
+        self.assertEqual(kills, KILLS)
+        self.assertGreater(len(sizes), KILLS // 2, "the kills fell into one moment of the crawl")
+        truth = os.path.join(self.folder, "truth.csv")
         code, errors = run_to_end(self.folder, "--truth", truth)
         self.assertEqual(code, 0, errors)
-        after = blocks(self.output)
-        for key, rows in before.items():
-            self.assertEqual(after.get(key), rows, f"{key} was lost or changed")
-        planted = {row["infohash"] for row in csv.DictReader(open(truth, newline="", encoding="utf-8"))}
-        self.assertLessEqual(after.keys(), planted)
+        self.assertTrue(read(self.output).startswith(certain(before)), "the last run lost or changed rows")
+        after, planted = blocks(self.output), blocks(truth)
+        self.assertLessEqual(after.keys(), planted.keys())
         self.assertGreaterEqual(len(after), 0.97 * len(planted))
-        print(f"\nkilled {kills} times: {len(before)} infohashes before the last run, {len(after)} of {len(planted)} after it")
+        spared = len({line[:40] for line in certain(before).splitlines()[1:]})
+        print(f"\nkilled {kills} times at {len(sizes)} lengths of the file: {spared} infohashes ({before.count(chr(10)) - 1} rows) "
+              f"before the last run, {len(after)} of {len(planted)} ({sum(map(len, after.values()))} rows) after it")
 
     def test_a_second_run_has_nothing_left_to_do(self):
-        run_to_end(self.folder)
-        first = open(self.output, encoding="utf-8").read()
-        code, errors = run_to_end(self.folder)
+        run_to_end(self.folder, lab=SPARSE_LAB)
+        first = read(self.output)
+        self.assertEqual(len(blocks(self.output)), 150)
+        code, errors = run_to_end(self.folder, lab=SPARSE_LAB)
         self.assertEqual(code, 0, errors)
-        self.assertEqual(open(self.output, encoding="utf-8").read(), first)
+        self.assertIn("# Final: 0 infohashes processed", errors)
+        self.assertEqual(read(self.output), first)
 
     def test_fresh_sets_old_files_aside(self):
-        with open(self.output, "w", encoding="utf-8") as old:
-            old.write("precious\n")
+        write(self.output, "precious\n")
         code, errors = run_to_end(self.folder, "--fresh", "--max-infohashes", "3")
         self.assertEqual(code, 0, errors)
         self.assertEqual(len(blocks(self.output)), 3)
         aside = [name for name in os.listdir(self.folder) if name.startswith("metadata.txt.")]
-        self.assertEqual([open(os.path.join(self.folder, name)).read() for name in aside], ["precious\n"])
+        self.assertEqual([read(os.path.join(self.folder, name)) for name in aside], ["precious\n"])
 
     def test_a_foreign_file_is_refused(self):
-        with open(self.output, "w", encoding="utf-8") as old:
-            old.write("precious\n")
+        write(self.output, "precious\n")
         code, errors = run_to_end(self.folder)
         self.assertEqual(code, 2, errors)
         is_one_line(errors, "metadata.txt", "--fresh")
-        self.assertEqual(open(self.output).read(), "precious\n")
+        self.assertEqual(read(self.output), "precious\n")
 
     def in_small_disk(self, *options):
         """A file system of our own below `self.folder`, in a mount namespace that ends with the process."""
@@ -127,6 +158,7 @@ class Faults(unittest.TestCase):
         command = f"{mount} && {ESTUDELY} crawl {' '.join(LAB)} --output {self.output} --data-dir {self.folder}/data --overall-timeout 240"
         command += f" >/dev/null; code=$?; cat {self.output} >&3; exit $code"
         copy = tempfile.TemporaryFile("w+", encoding="utf-8")
+        self.addCleanup(copy.close)
         done = subprocess.run(["unshare", "-m", "sh", "-c", command.replace(">&3", f">&{copy.fileno()}")], pass_fds=[copy.fileno()],
                               capture_output=True, text=True, timeout=260)
         copy.seek(0)
@@ -137,9 +169,9 @@ class Faults(unittest.TestCase):
         self.assertEqual(code, 1, errors)
         is_one_line(errors, "metadata.txt" if "metadata.txt" in errors else "data", "space")
         kept = os.path.join(self.folder, "kept.txt")
-        with open(kept, "w", encoding="utf-8") as out:
-            out.write(text.rpartition("\n")[0] + "\n")
-        self.assertGreater(len(blocks(kept)), 0)
+        # As it is: not even the write that failed may leave half a row.
+        write(kept, text)
+        self.assertGreater(len(blocks(kept)), 10)
 
     def test_read_only_directory_is_one_line(self):
         code, errors, _ = self.in_small_disk("ro")
@@ -201,11 +233,46 @@ class Faults(unittest.TestCase):
         self.assertEqual(code, 1, errors)
         is_one_line(errors, "data", "--data-dir")
 
+    def test_a_full_stdout_stops_a_run_without_a_file_only(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            code, errors = run_to_end(self.folder, "--max-infohashes", "3", stdout=full)
+            self.assertEqual(code, 0, errors)
+            self.assertIn("rows go on to", errors)
+            self.assertEqual(len(blocks(self.output)), 3)
+            process = subprocess.run([ESTUDELY, "crawl", *LAB, "--stdout-only"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        self.assertEqual(process.returncode, 1, process.stderr)
+        is_one_line(process.stderr, "stdout", "space")
+
+    def test_places_that_cannot_be_are_bad_input(self):
+        taken = os.path.join(self.folder, "taken")
+        write(taken, "precious\n")
+        for extra in (["--output", os.path.join(self.folder, "nowhere", "metadata.txt")], ["--output", self.folder],
+                      ["--data-dir", taken], ["--truth", os.path.join(self.folder, "nowhere", "truth.csv")],
+                      ["--blocklist", os.path.join(self.folder, "nowhere")]):
+            flags = {"--output": self.output, "--data-dir": os.path.join(self.folder, "data"), extra[0]: extra[1]}
+            command = [ESTUDELY, "crawl", *LAB, "--overall-timeout", "5", *(word for flag in flags.items() for word in flag)]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            is_one_line(done.stderr, extra[1], "name a")
+        self.assertEqual(read(taken), "precious\n")
+
+    def test_a_mistyped_flag_is_one_line(self):
+        code, errors = run_to_end(self.folder, "--rat", "3")
+        self.assertEqual(code, 2, errors)
+        is_one_line(errors, "--rat", "--rate", "--help")
+
+    def test_another_population_is_refused(self):
+        run_to_end(self.folder, "--max-infohashes", "3")
+        first = read(self.output)
+        code, errors = run_to_end(self.folder, "--lab-seed", "2")
+        self.assertEqual(code, 2, errors)
+        is_one_line(errors, "seed 1", "seed 2", "--fresh", "--data-dir")
+        self.assertEqual(read(self.output), first)
+
     def test_bad_input_names_file_and_line(self):
         for flag, text, word in (("--blocklist", "10.0.0.0/8\nnonsense\n", "nonsense"), ("--opt-out", "# none\nabc\n", "abc")):
             path = os.path.join(self.folder, "list.txt")
-            with open(path, "w", encoding="utf-8") as out:
-                out.write(text)
+            write(path, text)
             code, errors = run_to_end(self.folder, flag, path)
             self.assertEqual(code, 2, errors)
             is_one_line(errors, f"{path}:2", word)

@@ -36,8 +36,9 @@ impl Tally {
 }
 
 /// The last line of progress (CRL-13).
-pub(super) fn last_line(tally: &Tally, ended: &Ended, ending: Option<Ending>) -> String {
+pub(super) fn last_line(tally: &Tally, ended: &Ended, ending: Option<Ending>, failed: bool) -> String {
     let why = match ending {
+        _ if failed => "stopped by an error",
         Some(Ending::Enough) => "as many as were asked for",
         Some(Ending::TimeUp) => "time is up",
         Some(Ending::Quiet) => "nothing new came for a while",
@@ -46,9 +47,9 @@ pub(super) fn last_line(tally: &Tally, ended: &Ended, ending: Option<Ending>) ->
     };
     format!(
         "Final: {} infohashes processed in {:.1}s ({why}; {} with metadata)",
-        thousands(tally.processed),
+        tally.processed,
         ended.at.since(world::Time::ZERO).as_secs_f64(),
-        thousands(tally.fetched)
+        tally.fetched
     )
 }
 

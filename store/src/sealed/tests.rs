@@ -335,7 +335,11 @@ fn after_a_full_disk_nothing_more_is_written_and_the_next_run_goes_on() {
             .filter(|(done, block)| sealed.put(*done, block).is_err())
             .count();
         assert!(failures > 0);
+        let whole_blocks = usize::try_from(sealed.whole()).unwrap();
         let (torn, journal) = sealed.into_parts();
+        let written = plan().len() - failures;
+        let until = plan().iter().take(written).map(|(_, block)| block.len()).sum::<usize>();
+        assert_eq!(whole_blocks, HEADER.len() + 1 + until, "what to cut the table to");
         assert_eq!(resume(torn.file.get_ref(), journal.get_ref()), whole());
     }
 }
