@@ -17,10 +17,14 @@ use estudely::job::start::Chance;
 use estudely::output::Table;
 use sim::{Lab, Plan, Profile, Report, judge};
 use store::{clean, metadata};
-use world::{Seed, Time};
+use world::{Input, Machine, Seed, Time};
 
 /// Where the client of a simulation is.
 const CLIENT: &str = "127.0.0.1:4000";
+
+/// A walk's question, to a point where no torrent need be.
+const GET_PEERS: &[u8] =
+    b"d1:ad2:id20:abcdefghij01234567899:info_hash20:mnopqrstuvwxyz123456e1:q9:get_peers1:t2:aa1:y1:qe";
 
 /// How a simulated crawl went.
 struct Outcome {
@@ -176,6 +180,42 @@ fn a_cap_on_infohashes_is_kept() {
         let outcome = simulate(profile, 100, 200, 7, &["--max-infohashes", "3"]);
         assert_eq!(outcome.report.found, 3);
     }
+}
+
+#[test]
+fn what_others_ask_for_is_not_followed() {
+    let args = crawl_args(&[]);
+    let net = config::net(&args.net, Some("lab".to_owned())).unwrap();
+    let chance = Chance {
+        seed: Seed::from_number(1),
+        number: 1,
+    };
+    let families = crawler::Families { v4: true, v6: false };
+    let node = crawler::Node::new(config::node(&net, families, Vec::new(), None), chance.seed, None);
+    let mut crawl = crawl::compose(
+        &args,
+        Yield::Metadata,
+        &net,
+        chance,
+        node,
+        &std::collections::BTreeSet::new(),
+    );
+    let (from, to) = ("127.5.5.5:7000".parse().unwrap(), CLIENT.parse().unwrap());
+    let (mut answer, now) = (Vec::new(), Time::from_micros(1));
+    crawl.handle(
+        now,
+        Input::Datagram {
+            from,
+            to,
+            bytes: GET_PEERS,
+        },
+    );
+    while crawl.poll(now, &mut answer).is_some() {}
+    assert!(!answer.is_empty(), "the question is answered all the same");
+    assert_eq!(
+        (crawl.asked_for(), crawl.frontier().seen(), crawl.harvest().in_work()),
+        (1, 0, 0)
+    );
 }
 
 #[test]

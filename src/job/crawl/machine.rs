@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crawler::frontier::{Fate, Frontier, Outcome as Failed, Seen, Work};
-use crawler::{Contact, Event as DhtEvent};
+use crawler::{Contact, Event as DhtEvent, Source};
 use wire::InfoHash;
 use world::{Input, KeyedMap, Machine, Output, Seed, Time};
 
@@ -90,6 +90,8 @@ pub struct Crawl {
     taken: u64,
     /// Infohashes recorded.
     recorded: u64,
+    /// `get_peers` queries of others, each for an infohash that is not followed for that.
+    asked_for: u64,
     /// When something new last came: a new infohash, or a record.
     last_news: Time,
     /// Peers of infohashes that wait in the frontier for another round; at most as many as the frontier holds.
@@ -110,6 +112,7 @@ impl Crawl {
             phase: Phase::Running,
             taken: 0,
             recorded: 0,
+            asked_for: 0,
             last_news: Time::ZERO,
             kept: KeyedMap::with_hasher(seed.derive("kept peers").hasher()),
             sampling_paused: false,
@@ -136,6 +139,11 @@ impl Crawl {
     /// Infohashes recorded in this run.
     pub fn recorded(&self) -> u64 {
         self.recorded
+    }
+
+    /// `get_peers` queries of others; what they ask for is not followed for that.
+    pub fn asked_for(&self) -> u64 {
+        self.asked_for
     }
 
     /// Stops taking work; what is under way may finish within [`Limits::leave_within`].
@@ -259,6 +267,12 @@ impl Crawl {
 
     fn on_dht(&mut self, now: Time, event: DhtEvent) -> Option<Event> {
         match event {
+            // Clients walk to random points with get_peers, and who asks holds nothing: no torrent need be there, and
+            // where one is, its holders show it.
+            DhtEvent::Sighting(sighting) if sighting.source == Source::GetPeers => {
+                self.asked_for += 1;
+                None
+            }
             DhtEvent::Sighting(sighting) | DhtEvent::Announced { sighting, .. } => {
                 if self.frontier.sighted(now, &sighting) == Seen::New {
                     self.last_news = now;

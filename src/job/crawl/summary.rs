@@ -103,6 +103,11 @@ fn infohashes(figures: &mut Figures, tally: &Tally, crawl: &Crawl, ended: &Ended
         "seen and not done with at the end",
     );
     figures.count(
+        "asked_for",
+        crawl.asked_for(),
+        "get_peers queries from others, for infohashes that are not followed for that",
+    );
+    figures.count(
         "evicted",
         counts.evicted,
         "put out of the full queue before they were tried",
