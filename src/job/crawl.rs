@@ -81,7 +81,7 @@ pub fn compose(
     what: Yield,
     net: &Net,
     chance: Chance,
-    node: crawler::Node,
+    mut node: crawler::Node,
     done: &BTreeSet<InfoHash>,
 ) -> Crawl {
     let seed = chance.seed;
@@ -96,12 +96,9 @@ pub fn compose(
         }
         Yield::Peers => None,
     };
+    node.bootstrap(Time::ZERO);
     let harvest = Harvest::new(Some(node), pool, config::harvest(net, args.peers_per_infohash), seed);
-    let mut crawl = Crawl::new(harvest, frontier, config::crawl(args), seed);
-    if let Some(node) = crawl.harvest_mut().node_mut() {
-        node.bootstrap(Time::ZERO);
-    }
-    crawl
+    Crawl::new(harvest, frontier, config::crawl(args), seed)
 }
 
 /// A crawl under way: its files, its display, its counts.

@@ -126,19 +126,9 @@ impl Crawl {
         &self.harvest
     }
 
-    /// The two minds, to command them.
-    pub fn harvest_mut(&mut self) -> &mut Harvest {
-        &mut self.harvest
-    }
-
     /// Which infohash next, and how many were ever seen.
     pub fn frontier(&self) -> &Frontier {
         &self.frontier
-    }
-
-    /// Infohashes recorded in this run.
-    pub fn recorded(&self) -> u64 {
-        self.recorded
     }
 
     /// `get_peers` queries of others; what they ask for is not followed for that.

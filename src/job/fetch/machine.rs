@@ -76,11 +76,6 @@ impl Fetch {
         &self.harvest
     }
 
-    /// The two minds, to command them.
-    pub fn harvest_mut(&mut self) -> &mut Harvest {
-        &mut self.harvest
-    }
-
     /// Infohashes not begun yet.
     pub fn left(&self) -> usize {
         self.wanted.len()
