@@ -14,13 +14,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("world", &[]),
     ("crawler", &["wire", "world"]),
     ("fetcher", &["wire", "world"]),
+    ("transport", &["wire", "world"]),
     ("host", &["world"]),
     ("sim", &["wire", "world"]),
     ("store", &["wire"]),
 ];
 
 /// Rooms that decide, translate or remember, and touch nothing.
-const PURE: &[&str] = &["wire", "world", "crawler", "fetcher", "sim", "store"];
+const PURE: &[&str] = &["wire", "world", "crawler", "fetcher", "transport", "sim", "store"];
 
 /// Crates that touch the world. Only `host` and the door may be built with them.
 const TOUCHING: &[&str] = &[

@@ -13,7 +13,7 @@ use wire::handshake::Handshake;
 use wire::message::extended_frame;
 use wire::ut_metadata::{BLOCK, UtMetadata};
 use wire::{InfoHash, PeerId};
-use world::{Closed, ConnId, Input, Machine, Seed, Time};
+use world::{Closed, ConnId, Input, Machine, Seed, Time, Via};
 
 use crate::Pool;
 use crate::config::{Config, Deadlines, Dialling, Exclusion, Limits, Memory};
@@ -167,7 +167,7 @@ impl Run {
         match kind {
             0 | 1 => {
                 self.judge.opened(conn);
-                self.pool.handle(self.now, Input::Opened { conn });
+                self.pool.handle(self.now, Input::Opened { conn, via: Via::Tcp });
             }
             2 => self.close(conn, &[Closed::Refused, Closed::Unreachable, Closed::NoRoom], steps),
             3 if steps.next() < 64 => self.close(conn, &[Closed::ByRemote, Closed::Reset, Closed::Congested], steps),

@@ -234,7 +234,7 @@ impl Machine for Pool {
 
     fn handle(&mut self, now: Time, input: Input<'_>) {
         match input {
-            Input::Opened { conn } => self.opened(now, conn),
+            Input::Opened { conn, .. } => self.opened(now, conn),
             Input::Received { conn, bytes } => self.received(now, conn, bytes),
             Input::Closed { conn, why } => self.closed(now, conn, why),
             // We ask and serve nobody.

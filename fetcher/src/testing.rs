@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use wire::{InfoHash, metainfo};
-use world::{Closed, ConnId, Effect, Input, Machine, Output, Seed, Time};
+use world::{Closed, ConnId, Effect, Input, Machine, Output, Seed, Time, Via};
 
 use crate::config::{Deadlines, Dialling, Exclusion, Limits, Memory};
 use crate::{Config, Ending, Event, Failure, Pool, Stage};
@@ -177,7 +177,7 @@ impl World {
     fn arrive(&mut self, conn: ConnId, what: Coming) {
         match what {
             Coming::Opened => {
-                self.input(Input::Opened { conn });
+                self.input(Input::Opened { conn, via: Via::Tcp });
                 if let Some(line) = self.lines.get_mut(&conn) {
                     let says = line.opened();
                     self.send(conn, says);
@@ -206,7 +206,7 @@ impl World {
         while let Some(output) = self.pool.poll(self.now, &mut payload) {
             match output {
                 Output::Event(event) => self.events.push((self.now, event)),
-                Output::Effect(Effect::Dial { conn, to }) => self.dial(conn, to),
+                Output::Effect(Effect::Dial { conn, to, .. }) => self.dial(conn, to),
                 Output::Effect(Effect::Close { conn }) => {
                     assert!(self.lines.remove(&conn).is_some(), "closed twice");
                 }

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 
 use socket2::Socket;
 use tokio::time::{Instant, Sleep, sleep_until};
-use world::{Effect, Input, Machine, Output, Time};
+use world::{Effect, Input, Machine, Output, Time, Via};
 
 use crate::clock::Clock;
 use crate::tcp::{Called, Step, Tcp};
@@ -103,7 +103,7 @@ impl World {
                     None => self.counters.send_errors.no_socket += 1,
                 }
             }
-            Effect::Dial { conn, to } => self.tcp.dial(conn, to, &mut self.counters),
+            Effect::Dial { conn, to, via } => self.tcp.dial(conn, to, via, &mut self.counters),
             Effect::Write { conn, len } => {
                 let payload = payload.get(..len).unwrap_or(payload);
                 self.tcp.write(conn, payload, &mut self.counters);
@@ -290,7 +290,15 @@ where
                 Poll::Pending => return Flow::Continue(false),
                 Poll::Ready(Called::Nothing) => {}
                 Poll::Ready(Called::Accepted { conn, from, to }) => {
-                    self.tell(now, Input::Accepted { conn, from, to })?;
+                    self.tell(
+                        now,
+                        Input::Accepted {
+                            conn,
+                            from,
+                            to,
+                            via: Via::Tcp,
+                        },
+                    )?;
                 }
             }
         }
@@ -314,7 +322,7 @@ where
             let now = self.clock.now();
             let flow = match step {
                 Step::Idle => Flow::Continue(()),
-                Step::Opened(conn) => self.tell(now, Input::Opened { conn }),
+                Step::Opened(conn) => self.tell(now, Input::Opened { conn, via: Via::Tcp }),
                 Step::Received(conn, len) => {
                     let bytes = read.get(..len).unwrap_or_default();
                     self.tell(now, Input::Received { conn, bytes })

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker, ready};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use world::{Closed, ConnId, Time};
+use world::{Closed, ConnId, Time, Via};
 
 use crate::ready::{ReadyList, SlotWaker};
 use crate::{Counters, Limits};
@@ -215,10 +215,12 @@ impl Tcp {
     }
 
     /// Begins to open a connection. A failure that is known at once is told later, as all others.
-    pub(crate) fn dial(&mut self, id: ConnId, to: SocketAddr, counters: &mut Counters) {
+    pub(crate) fn dial(&mut self, id: ConnId, to: SocketAddr, via: Option<Via>, counters: &mut Counters) {
         debug_assert!(!self.by_id.contains_key(&id), "a connection's number is used once");
         counters.dialled += 1;
-        let stream = if self.is_full() {
+        let stream = if via.is_some_and(|via| via != Via::Tcp) {
+            Err(Closed::Unreachable)
+        } else if self.is_full() {
             Err(Closed::NoRoom)
         } else {
             connect(to).map_err(|error| dial_failure(&error))

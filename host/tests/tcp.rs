@@ -37,7 +37,7 @@ fn a_dialled_connection_carries_bytes_both_ways_until_the_remote_ends_it() {
         stage,
         |acts| acts.dial(1, addr),
         |acts, _, input| match input {
-            Input::Opened { conn } => acts.write(conn, b"hello"),
+            Input::Opened { conn, .. } => acts.write(conn, b"hello"),
             Input::Received { conn, bytes } => {
                 assert_eq!(conn, ONE);
                 back.extend_from_slice(bytes);
@@ -137,7 +137,7 @@ fn a_room_that_was_closed_is_free_again_and_not_heard_of() {
         stage,
         |acts| acts.dial(1, addr),
         |acts, _, input| {
-            let Input::Opened { conn } = input else {
+            let Input::Opened { conn, .. } = input else {
                 panic!("{input:?}")
             };
             opened += 1;
@@ -178,7 +178,7 @@ fn who_does_not_read_is_congested() {
         stage,
         |acts| acts.dial(1, addr),
         |acts, _, input| match input {
-            Input::Opened { conn } => {
+            Input::Opened { conn, .. } => {
                 deaf = Some(listener.accept().unwrap());
                 (0..1000).for_each(|_| acts.write(conn, &[0; 50_000]));
             }

@@ -10,7 +10,7 @@ use wire::krpc::{Body, Message, Method, Query, Want};
 use wire::message::extended_frame;
 use wire::ut_metadata::UtMetadata;
 use wire::{InfoHash, NodeId, PeerId};
-use world::{Closed, ConnId, Effect, Input, Machine, Output, Seed, Time};
+use world::{Closed, ConnId, Effect, Input, Machine, Output, Seed, Time, Via};
 
 use crate::lab::Lab;
 use crate::population::Config;
@@ -189,7 +189,15 @@ impl<'a> Run<'a> {
         self.last += 1;
         let conn = ConnId(ConnId::ACCEPTED | self.last);
         self.open.insert(conn);
-        self.lab.handle(self.now, Input::Accepted { conn, from, to });
+        self.lab.handle(
+            self.now,
+            Input::Accepted {
+                conn,
+                from,
+                to,
+                via: Via::Tcp,
+            },
+        );
     }
 
     fn receive(&mut self, conn: ConnId, bytes: &[u8]) {

@@ -207,7 +207,7 @@ impl Machine for Lab {
     fn handle(&mut self, now: Time, input: Input<'_>) {
         match input {
             Input::Datagram { from, to, bytes } => self.datagram(now, from, to, bytes),
-            Input::Accepted { conn, from, to } => self.accepted(now, conn, from, to),
+            Input::Accepted { conn, from, to, .. } => self.accepted(now, conn, from, to),
             Input::Received { conn, bytes } => self.received(now, conn, bytes),
             Input::Closed { conn, .. } => {
                 self.sessions.remove(&conn);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 
-use world::{Closed, ConnId, Effect, Input, Machine, Output, Time};
+use world::{Closed, ConnId, Effect, Input, Machine, Output, Time, Via};
 
 use crate::lab::Lab;
 use crate::swarm::Outcome;
@@ -166,7 +166,7 @@ impl World {
                     },
                 );
             }
-            Effect::Dial { conn, to } => self.dial(lab, conn, to),
+            Effect::Dial { conn, to, .. } => self.dial(lab, conn, to),
             Effect::Write { conn, .. } => {
                 if let Some(&conn) = self.callers.get(&conn) {
                     let bytes = &self.payload;
@@ -235,8 +235,16 @@ impl World {
             self.callers.insert(conn, theirs);
             self.calls.insert(theirs, conn);
             let from = self.plan.client;
-            lab.handle(now, Input::Accepted { conn: theirs, from, to });
-            client.handle(now, Input::Opened { conn });
+            lab.handle(
+                now,
+                Input::Accepted {
+                    conn: theirs,
+                    from,
+                    to,
+                    via: Via::Tcp,
+                },
+            );
+            client.handle(now, Input::Opened { conn, via: Via::Tcp });
         }
     }
 }

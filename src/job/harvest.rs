@@ -1,12 +1,13 @@
 //! One infohash from "take it" to "this is what we know": peers from the DHT, metadata from peers.
 //!
-//! Joins the DHT mind and the metadata mind, which do not know each other. `crawl` and `fetch` differ only in where
+//! Joins the DHT mind, the metadata mind and the transport below it, which do not know each other. `crawl` and `fetch` differ only in where
 //! infohashes come from.
 
 use std::net::SocketAddr;
 
 use crawler::{Contact, Depth, Few, LookupDone, LookupId, Node, Plan, Target};
 use fetcher::{Failure, Pool};
+use transport::Transport;
 use wire::InfoHash;
 use world::{Effect, Input, KeyedMap, Machine, Output, Seed, Time};
 
@@ -91,6 +92,8 @@ struct Work {
 pub struct Harvest {
     node: Option<Node>,
     pool: Option<Pool>,
+    /// What carries the pool's streams.
+    transport: Transport,
     limits: Limits,
     works: KeyedMap<InfoHash, Work>,
     /// Ended, to be told at the next poll. Never longer than `works` was.
@@ -104,6 +107,7 @@ impl Harvest {
         Self {
             node,
             pool,
+            transport: Transport::new(),
             limits,
             works,
             ended: Vec::new(),
@@ -185,17 +189,18 @@ impl Harvest {
 
     /// Passes an input to the mind that it concerns.
     pub fn handle(&mut self, now: Time, input: Input<'_>) {
-        let (for_node, for_pool) = match input {
-            Input::Datagram { .. } => (true, false),
-            Input::Opened { .. } | Input::Accepted { .. } | Input::Received { .. } | Input::Closed { .. } => {
-                (false, true)
-            }
-            Input::Tick | Input::Stop => (true, true),
+        let for_node = match input {
+            Input::Datagram { bytes, .. } => !Transport::claims(bytes),
+            Input::Opened { .. } | Input::Accepted { .. } | Input::Received { .. } | Input::Closed { .. } => false,
+            Input::Tick | Input::Stop => true,
         };
         if let (true, Some(node)) = (for_node, &mut self.node) {
             node.handle(now, input);
         }
-        if let (true, Some(pool)) = (for_pool, &mut self.pool) {
+        if for_node && matches!(input, Input::Datagram { .. }) {
+            return;
+        }
+        if let (Some(input), Some(pool)) = (self.transport.receive(now, input), &mut self.pool) {
             pool.handle(now, input);
         }
     }
@@ -222,24 +227,39 @@ impl Harvest {
                 }
                 continue;
             }
-            match self.pool.as_mut().and_then(|pool| pool.poll(now, payload))? {
+            if let Some(output) = self.pool.as_mut().and_then(|pool| pool.poll(now, payload)) {
+                match output {
+                    Output::Effect(effect) => {
+                        self.transport.act(now, effect, payload);
+                        payload.clear();
+                    }
+                    Output::Event(event) => self.on_fetch(now, event),
+                }
+                continue;
+            }
+            match self.transport.poll(now, payload)? {
                 Output::Effect(effect) => {
-                    // A dial is a flow like any other to the NAT in between (crawlers R11).
-                    if let (Effect::Dial { to, .. }, Some(node)) = (effect, &mut self.node) {
+                    // A stream is a flow like any other to the NAT in between (crawlers R11).
+                    if let (Effect::Dial { to, .. } | Effect::Send { to, .. }, Some(node)) = (effect, &mut self.node) {
                         node.touch_flow(now, to);
                     }
                     return Some(Step::Effect(effect));
                 }
-                Output::Event(event) => self.on_fetch(now, event),
+                Output::Event(above) => {
+                    if let Some(pool) = &mut self.pool {
+                        pool.handle(now, above.input(payload));
+                    }
+                    payload.clear();
+                }
             }
         }
     }
 
-    /// The earliest deadline of the two minds.
+    /// The earliest deadline of the three.
     pub fn deadline(&self) -> Option<Time> {
         let node = self.node.as_ref().and_then(Machine::deadline);
         let pool = self.pool.as_ref().and_then(Machine::deadline);
-        node.into_iter().chain(pool).min()
+        node.into_iter().chain(pool).chain(self.transport.deadline()).min()
     }
 
     fn is_ours(&self, done: &LookupDone) -> bool {

@@ -14,7 +14,7 @@ mod tally;
 mod time;
 
 pub use machine::{Machine, Output};
-pub use net::{Closed, ConnId, Effect, Input};
+pub use net::{Closed, ConnId, Effect, Input, Via};
 pub use seed::{KeyedMap, KeyedSet, KeyedState, Seed};
 pub use tally::{Member, Tally};
 pub use time::Time;

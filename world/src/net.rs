@@ -2,7 +2,23 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-/// One TCP connection, by number.
+use crate::closed_list;
+
+closed_list! {
+    /// How a stream of bytes reaches a peer: what carries it, and whether it is obfuscated.
+    Via {
+        /// TCP as it is.
+        Tcp => "tcp",
+        /// TCP under message stream encryption.
+        TcpMse => "tcp_mse",
+        /// uTP (BEP 29): a stream over datagrams.
+        Utp => "utp",
+        /// uTP under message stream encryption.
+        UtpMse => "utp_mse",
+    }
+}
+
+/// One stream to a peer, by number.
 ///
 /// The dialling machine chooses the number, so it can speak of a connection before it exists; numbers with the top bit
 /// set belong to the world, which gives them to connections that strangers open.
@@ -12,6 +28,8 @@ pub struct ConnId(pub u64);
 impl ConnId {
     /// Set in the numbers of accepted connections.
     pub const ACCEPTED: u64 = 1 << 63;
+    /// Set in numbers that a machine between the asker and the world gives, so that they meet neither's.
+    pub const INNER: u64 = 1 << 62;
 
     /// Whether a stranger opened this connection.
     pub const fn is_accepted(self) -> bool {
@@ -37,6 +55,8 @@ pub enum Input<'a> {
     Opened {
         /// The number given when dialling.
         conn: ConnId,
+        /// What it came to be.
+        via: Via,
     },
     /// A stranger opened a connection to us.
     Accepted {
@@ -46,6 +66,8 @@ pub enum Input<'a> {
         from: SocketAddr,
         /// The local address that was called.
         to: SocketAddr,
+        /// What it is as far as is known yet.
+        via: Via,
     },
     /// Bytes arrived on a connection; stream order, any split.
     Received {
@@ -72,6 +94,8 @@ pub enum Closed {
     Refused,
     /// No route, no permission, or another local failure to connect.
     Unreachable,
+    /// No answer within the time that whoever dialled for us allows.
+    TimedOut,
     /// The remote closed its end (FIN).
     ByRemote,
     /// The connection was reset or failed while open.
@@ -94,12 +118,15 @@ pub enum Effect {
         /// Bytes appended to the lent buffer by this poll.
         len: usize,
     },
-    /// Open a TCP connection; answered by [`Input::Opened`] or [`Input::Closed`]. The asker keeps the deadline.
+    /// Open a connection; answered by [`Input::Opened`] or [`Input::Closed`]. The asker keeps the deadline.
     Dial {
         /// A fresh number without [`ConnId::ACCEPTED`].
         conn: ConnId,
         /// Destination.
         to: SocketAddr,
+        /// Just so, or `None` for whatever works. The world itself has TCP only: anything else is
+        /// [`Closed::Unreachable`].
+        via: Option<Via>,
     },
     /// Write the `len` bytes appended to the buffer to a connection, after all earlier ones.
     Write {

@@ -142,7 +142,7 @@ impl Judge {
 
     fn effect(&mut self, effect: Effect) {
         match effect {
-            Effect::Dial { conn, to } => self.dial(conn, to),
+            Effect::Dial { conn, to, .. } => self.dial(conn, to),
             Effect::Write { conn, len } => {
                 assert_eq!(len, self.payload.len());
                 let line = self.lines.get_mut(&conn).filter(|line| line.open);

@@ -53,7 +53,7 @@ impl Outbox {
     /// The next effect or event; what it writes is appended to `payload`.
     pub(super) fn pop(&mut self, payload: &mut Vec<u8>) -> Option<Output<Event>> {
         Some(match self.items.pop_front()? {
-            Item::Dial { conn, to } => Output::Effect(Effect::Dial { conn, to }),
+            Item::Dial { conn, to } => Output::Effect(Effect::Dial { conn, to, via: None }),
             Item::Close { conn } => Output::Effect(Effect::Close { conn }),
             Item::Event(event) => Output::Event(event),
             Item::Write { conn, bytes } => {

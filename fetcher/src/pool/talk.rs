@@ -54,6 +54,7 @@ impl Phase {
     fn closed(self, why: Closed) -> Failure {
         match (self, why) {
             (Self::Connecting, Closed::Refused) => Failure::Refused,
+            (Self::Connecting, Closed::TimedOut) => Failure::ConnectTimeout,
             (Self::Connecting, Closed::NoRoom) => Failure::NoDescriptor,
             (Self::Connecting, _) => Failure::Unreachable,
             (Self::Handshake, _) => Failure::ClosedInHandshake,

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use world::{Closed, ConnId, Input, Time};
+use world::{Closed, ConnId, Input, Time, Via};
 
 use crate::config::Exclusion;
 use crate::testing::{Manner, Serves, Talker, World, config, host, info};
@@ -539,7 +539,16 @@ fn a_stranger_who_calls_is_hung_up_on() {
     let mut pool = crate::Pool::new(config, world::Seed::from_number(1));
     let conn = ConnId(ConnId::ACCEPTED);
     let (from, to) = (host(1), host(2));
-    world::Machine::handle(&mut pool, Time::ZERO, Input::Accepted { conn, from, to });
+    world::Machine::handle(
+        &mut pool,
+        Time::ZERO,
+        Input::Accepted {
+            conn,
+            from,
+            to,
+            via: Via::Tcp,
+        },
+    );
     let output = world::Machine::poll(&mut pool, Time::ZERO, &mut Vec::new());
     assert_eq!(output, Some(world::Output::Effect(world::Effect::Close { conn })));
 }

@@ -52,7 +52,14 @@ impl Acts {
     }
 
     pub(crate) fn dial(&mut self, conn: u64, to: SocketAddr) {
-        self.effect(Effect::Dial { conn: ConnId(conn), to }, &[]);
+        self.effect(
+            Effect::Dial {
+                conn: ConnId(conn),
+                to,
+                via: None,
+            },
+            &[],
+        );
     }
 
     pub(crate) fn write(&mut self, conn: ConnId, bytes: &[u8]) {

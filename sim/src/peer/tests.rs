@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use wire::{InfoHash, metainfo};
-use world::{Closed, Effect, Input, Machine, Output, Seed};
+use world::{Closed, Effect, Input, Machine, Output, Seed, Via};
 
 use super::*;
 use crate::lab::Lab;
@@ -50,7 +50,15 @@ fn big(lab: &Lab) -> (InfoHash, SocketAddr, Vec<u8>) {
 
 fn call(lab: &mut Lab, to: SocketAddr, words: &[&[u8]]) -> Heard {
     let from = SocketAddr::from(([127, 0, 0, 1], 5000));
-    lab.handle(Time::ZERO, Input::Accepted { conn: CONN, from, to });
+    lab.handle(
+        Time::ZERO,
+        Input::Accepted {
+            conn: CONN,
+            from,
+            to,
+            via: Via::Tcp,
+        },
+    );
     let mut heard = Heard::default();
     for bytes in words {
         if heard.closed.is_none() {
@@ -226,7 +234,15 @@ fn a_caller_who_hangs_up_hears_nothing_more() {
     let mut lab = lab(Kind::Libtorrent, |_| {});
     let (infohash, to, _) = big(&lab);
     let from = SocketAddr::from((IpAddr::from([127, 0, 0, 1]), 5000));
-    lab.handle(Time::ZERO, Input::Accepted { conn: CONN, from, to });
+    lab.handle(
+        Time::ZERO,
+        Input::Accepted {
+            conn: CONN,
+            from,
+            to,
+            via: Via::Tcp,
+        },
+    );
     let bytes = &opening(infohash);
     lab.handle(Time::ZERO, Input::Received { conn: CONN, bytes });
     let why = Closed::ByRemote;

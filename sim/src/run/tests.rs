@@ -28,7 +28,7 @@ impl Machine for Scripted {
                 "tick".to_owned()
             }
             Input::Datagram { from, .. } => format!("datagram from {from}"),
-            Input::Opened { conn } => format!("opened {}", conn.0),
+            Input::Opened { conn, .. } => format!("opened {}", conn.0),
             Input::Closed { conn, why } => format!("closed {} {why:?}", conn.0),
             Input::Stop => "stop".to_owned(),
             other => format!("{other:?}"),
@@ -112,7 +112,7 @@ fn dials_end_as_the_population_says() {
         .unwrap();
     for (number, port) in [(1, 6881), (2, 6882), (3, 6883)] {
         let (conn, to) = (ConnId(number), SocketAddr::new(peer.ip(), port));
-        client.wants.push((Effect::Dial { conn, to }, Vec::new()));
+        client.wants.push((Effect::Dial { conn, to, via: None }, Vec::new()));
     }
     play(&mut client, &plan());
     assert_eq!(told(&client), [(20, "closed 3 Refused"), (20, "opened 1")]);
@@ -124,7 +124,7 @@ fn a_dial_that_is_given_up_never_opens() {
     let (conn, to) = (ConnId(1), SocketAddr::from(([127, 9, 9, 9], 6881)));
     // Wants are taken from the end.
     client.wants.push((Effect::Close { conn }, Vec::new()));
-    client.wants.push((Effect::Dial { conn, to }, Vec::new()));
+    client.wants.push((Effect::Dial { conn, to, via: None }, Vec::new()));
     play(&mut client, &plan());
     assert!(client.told.is_empty());
 }

@@ -89,7 +89,7 @@ impl Dialler {
         };
         self.attempts.insert(conn, attempt);
         self.give_ups.insert((now + PATIENCE, conn));
-        self.out.push_back((Effect::Dial { conn, to }, Vec::new()));
+        self.out.push_back((Effect::Dial { conn, to, via: None }, Vec::new()));
     }
 
     fn write(&mut self, conn: ConnId, bytes: Vec<u8>) {
@@ -182,7 +182,7 @@ impl Machine for Dialler {
 
     fn handle(&mut self, now: Time, input: Input<'_>) {
         match input {
-            Input::Opened { conn } if self.attempts.contains_key(&conn) => self.opened(conn),
+            Input::Opened { conn, .. } if self.attempts.contains_key(&conn) => self.opened(conn),
             Input::Received { conn, bytes } => self.received(now, conn, bytes),
             Input::Closed { conn, .. } => self.end(now, conn),
             _ => {}

@@ -1,0 +1,13 @@
+//! The transport mind: a stream to a peer by whatever works.
+//!
+//! It stands between a mind that wants streams and the world that has TCP and datagrams: [`Transport::act`] takes what the
+//! mind above asks for, [`Transport::receive`] what the world tells, and polling gives effects for the world and
+//! [`Above`] for the mind above.
+#![deny(clippy::indexing_slicing, clippy::expect_used, clippy::panic)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::expect_used, clippy::panic))]
+
+mod above;
+mod streams;
+
+pub use above::Above;
+pub use streams::Transport;
