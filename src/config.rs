@@ -127,6 +127,14 @@ impl Bind {
         }
     }
 
+    /// For a job without a DHT node: a port of its own choice, unless the user named one. The usual ports are for nodes.
+    pub fn any_free(self) -> Self {
+        match self {
+            Self::FirstFree(_) => Self::FirstFree(vec![0]),
+            exactly => exactly,
+        }
+    }
+
     /// The addresses to try, in turn; each is one socket per family.
     pub fn candidates(&self) -> Vec<Vec<SocketAddr>> {
         match self {
@@ -282,6 +290,8 @@ pub fn frontier(net: &Net) -> frontier::Config {
 pub const HOST: host::Limits = host::Limits {
     // More than any profile dials at once.
     connections: 4_096,
+    // A caller costs a slot and a few kilobytes until its handshake says what it wants; few torrents have so many peers.
+    accepted: 256,
     write_buffer: 1 << 20,
     send_backlog: 1_024,
     close_grace: Duration::from_secs(5),
@@ -290,6 +300,7 @@ pub const HOST: host::Limits = host::Limits {
 /// What the host holds at most under a lab: the other end of every connection, and every answer.
 pub const LAB_HOST: host::Limits = host::Limits {
     connections: 16_384,
+    accepted: 16_384,
     write_buffer: 16 << 20,
     send_backlog: 16_384,
     close_grace: Duration::from_secs(5),

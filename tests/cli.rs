@@ -89,6 +89,31 @@ fn a_limit_on_time_ends_a_crawl_in_order() {
 }
 
 #[test]
+fn a_taken_tcp_port_costs_only_callers() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let lab = [
+        "--lab",
+        "--lab-nodes",
+        "60",
+        "--lab-torrents",
+        "20",
+        "--max-infohashes",
+        "1",
+    ];
+    let run = |bind: &[&str]| {
+        let folder = TempDir::new().unwrap();
+        let output = estudely(folder.path(), &[&["crawl"][..], &lab, bind].concat());
+        assert!(output.status.success());
+        text(&output.stderr)
+    };
+    let errors = run(&["--bind", &addr]);
+    assert!(errors.contains("TCP port") && errors.contains("is in use"), "{errors}");
+    assert!(errors.contains(&format!("# listening on {addr} (UDP)\n")), "{errors}");
+    assert!(run(&[]).contains(" (UDP and TCP)\n"));
+}
+
+#[test]
 fn two_steps_give_what_one_gives() {
     let folder = TempDir::new().unwrap();
     let lab = ["--lab", "--lab-nodes", "100", "--lab-torrents", "60"];

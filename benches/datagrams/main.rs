@@ -174,6 +174,7 @@ fn median(figures: impl Iterator<Item = f64>) -> f64 {
 fn limits() -> Limits {
     Limits {
         connections: 16,
+        accepted: 16,
         write_buffer: 1 << 20,
         send_backlog: 4096,
         close_grace: Duration::from_secs(1),

@@ -23,7 +23,7 @@ pub struct Counters {
     pub dial_no_room: u64,
     /// Connections that strangers opened.
     pub accepted: u64,
-    /// Connections of strangers closed at once for want of room.
+    /// Connections of strangers closed at once for want of room, in all or among theirs.
     pub accept_no_room: u64,
     /// Accept calls that failed.
     pub accept_errors: u64,

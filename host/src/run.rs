@@ -155,10 +155,9 @@ where
             .udp
             .into_iter()
             .map(|socket| Udp::new(socket, loopback_only, limits.send_backlog));
-        let listener = stage.listener.map(|listener| (listener, loopback_only));
         let world = World {
             udp: udp.collect::<Result<_, _>>()?,
-            tcp: Tcp::new(listener, limits)?,
+            tcp: Tcp::new(stage.listeners, loopback_only, limits)?,
             counters: Counters::default(),
             _props: stage.props,
         };

@@ -21,6 +21,9 @@ pub struct Limits {
     /// Connections, dialled and accepted, closing ones included. More: [`world::Closed::NoRoom`], and strangers are
     /// hung up on.
     pub connections: usize,
+    /// Of these, connections that strangers opened. More are hung up on and counted, so that strangers cannot keep the
+    /// machine from dialling.
+    pub accepted: usize,
     /// Bytes of one connection that the kernel has not taken. More: [`world::Closed::Congested`].
     pub write_buffer: usize,
     /// Datagrams of one socket that the kernel has not taken. More are dropped and counted.
@@ -46,7 +49,7 @@ pub struct Setup {
 #[derive(Debug)]
 pub struct Stage {
     pub(crate) udp: Vec<UdpSocket>,
-    pub(crate) listener: Option<TcpListener>,
+    pub(crate) listeners: Vec<TcpListener>,
     pub(crate) loopback_only: bool,
     pub(crate) signals: bool,
     pub(crate) limits: Limits,
@@ -73,13 +76,13 @@ impl Stage {
             let socket = bind(Kind::Udp, addr, Device::Any, BIND_FLAG)?;
             udp.push((addr, socket.into()));
         }
-        let listener = match setup.listen {
-            Some(addr) => Some(bind(Kind::Listener, addr, Device::Any, BIND_FLAG)?.into()),
-            None => None,
-        };
+        let mut listeners = Vec::new();
+        if let Some(addr) = setup.listen {
+            listeners.push(bind(Kind::Listener, addr, Device::Any, BIND_FLAG)?.into());
+        }
         Ok(Self {
             udp: udp.into_iter().map(|(_, socket)| socket).collect(),
-            listener,
+            listeners,
             loopback_only: false,
             signals: setup.signals,
             limits: setup.limits,
@@ -98,7 +101,7 @@ impl Stage {
         let sockets = lab::open(port)?;
         Ok(Self {
             udp: vec![sockets.udp],
-            listener: Some(sockets.listener),
+            listeners: vec![sockets.listener],
             loopback_only: true,
             signals,
             limits,
@@ -112,9 +115,24 @@ impl Stage {
         self.udp.iter().filter_map(|socket| socket.local_addr().ok()).collect()
     }
 
-    /// The address of the listener.
+    /// Listens for TCP connections at the address of every UDP socket too: who knows one of our ports as a node's tries
+    /// it as a peer's.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`], for the first listener that could not be opened; then there is none of them.
+    pub fn listen_beside_udp(&mut self) -> Result<(), HostError> {
+        let mut beside = Vec::new();
+        for addr in self.udp_addrs() {
+            beside.push(bind(Kind::Listener, addr, Device::Any, BIND_FLAG)?.into());
+        }
+        self.listeners.append(&mut beside);
+        Ok(())
+    }
+
+    /// The address of the first listener.
     pub fn listen_addr(&self) -> Option<SocketAddr> {
-        self.listener.as_ref()?.local_addr().ok()
+        self.listeners.first()?.local_addr().ok()
     }
 
     /// Ends the run on this stage, from anywhere.

@@ -27,13 +27,19 @@ const DISCARD: usize = 64 * 1024;
 
 /// All connections of a run.
 pub(crate) struct Tcp {
-    listener: Option<Listener>,
+    listeners: Vec<Listener>,
+    /// Whose turn it is to be asked first, so that a busy one does not starve the others.
+    first_asked: usize,
+    /// A lab's: refuses connections to other than loopback addresses.
+    loopback_only: bool,
     slots: Vec<Slot>,
     /// Slots without a connection.
     free: Vec<usize>,
     by_id: HashMap<ConnId, usize>,
     ready: Arc<ReadyList>,
     limits: Limits,
+    /// Slots taken by connections that strangers opened.
+    accepted: usize,
     next_accepted: u64,
     /// Closed by the machine with bytes unsent, oldest first, and when their time is up.
     closing: VecDeque<(Time, usize, ConnId)>,
@@ -44,7 +50,6 @@ pub(crate) struct Tcp {
 
 struct Listener {
     socket: TcpListener,
-    loopback_only: bool,
     paused_until: Option<Time>,
 }
 
@@ -99,21 +104,23 @@ pub(crate) enum Called {
 
 impl Tcp {
     /// Needs the runtime's context.
-    pub(crate) fn new(listener: Option<(StdListener, bool)>, limits: Limits) -> io::Result<Self> {
-        let listener = listener.map(|(socket, loopback_only)| {
+    pub(crate) fn new(listeners: Vec<StdListener>, loopback_only: bool, limits: Limits) -> io::Result<Self> {
+        let listeners = listeners.into_iter().map(|socket| {
             Ok::<_, io::Error>(Listener {
                 socket: TcpListener::from_std(socket)?,
-                loopback_only,
                 paused_until: None,
             })
         });
         Ok(Self {
-            listener: listener.transpose()?,
+            listeners: listeners.collect::<Result<_, _>>()?,
+            first_asked: 0,
+            loopback_only,
             slots: Vec::new(),
             free: Vec::new(),
             by_id: HashMap::new(),
             ready: Arc::default(),
             limits,
+            accepted: 0,
             next_accepted: ConnId::ACCEPTED,
             closing: VecDeque::new(),
             late: VecDeque::new(),
@@ -153,9 +160,9 @@ impl Tcp {
 
     /// When [`Tcp::tidy`] wants to be called.
     pub(crate) fn deadline(&self) -> Option<Time> {
-        let paused = self.listener.as_ref().and_then(|listener| listener.paused_until);
+        let paused = self.listeners.iter().filter_map(|listener| listener.paused_until);
         let closing = self.closing.front().map(|(until, ..)| *until);
-        paused.into_iter().chain(closing).min()
+        paused.chain(closing).min()
     }
 
     /// Drops closed connections whose remote takes too long to take the last bytes.
@@ -172,38 +179,58 @@ impl Tcp {
 
     /// Accepts one connection; `Pending` if nobody calls, and then `cx` will be woken.
     pub(crate) fn poll_accept(&mut self, cx: &mut Context<'_>, now: Time, counters: &mut Counters) -> Poll<Called> {
-        let Some(listener) = &mut self.listener else {
-            return Poll::Pending;
-        };
-        if listener.paused_until.is_some_and(|until| now < until) {
-            return Poll::Pending;
-        }
-        listener.paused_until = None;
-        let Poll::Ready(accepted) = listener.socket.poll_accept(cx) else {
-            return Poll::Pending;
-        };
-        let (stream, from) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                counters.accept_errors += 1;
-                if is_exhaustion(&error) {
-                    listener.paused_until = Some(now + ACCEPT_PAUSE);
-                }
-                return Poll::Ready(Called::Nothing);
+        let stream = ready!(self.poll_listeners(cx, now, counters));
+        let called = stream.and_then(|(stream, from)| self.admit(stream, from, counters));
+        Poll::Ready(called.unwrap_or(Called::Nothing))
+    }
+
+    /// The next caller of any listener, or `None` for a call that failed.
+    fn poll_listeners(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Time,
+        counters: &mut Counters,
+    ) -> Poll<Option<(TcpStream, SocketAddr)>> {
+        let count = self.listeners.len();
+        for at in (0..count).map(|step| (self.first_asked + step) % count) {
+            let Some(listener) = self.listeners.get_mut(at) else {
+                continue;
+            };
+            if listener.paused_until.is_some_and(|until| now < until) {
+                continue;
             }
-        };
-        let loopback_only = listener.loopback_only;
+            listener.paused_until = None;
+            let Poll::Ready(accepted) = listener.socket.poll_accept(cx) else {
+                continue;
+            };
+            self.first_asked = at + 1;
+            return Poll::Ready(match accepted {
+                Ok(accepted) => Some(accepted),
+                Err(error) => {
+                    counters.accept_errors += 1;
+                    if is_exhaustion(&error) {
+                        listener.paused_until = Some(now + ACCEPT_PAUSE);
+                    }
+                    None
+                }
+            });
+        }
+        Poll::Pending
+    }
+
+    /// Takes a caller in, if it may come in and there is room.
+    fn admit(&mut self, stream: TcpStream, from: SocketAddr, counters: &mut Counters) -> Option<Called> {
         let Ok(to) = stream.local_addr() else {
             counters.accept_errors += 1;
-            return Poll::Ready(Called::Nothing);
+            return None;
         };
-        if loopback_only && !to.ip().is_loopback() {
+        if self.loopback_only && !to.ip().is_loopback() {
             counters.not_loopback += 1;
-            return Poll::Ready(Called::Nothing);
+            return None;
         }
-        if self.is_full() {
+        if self.is_full() || self.accepted >= self.limits.accepted {
             counters.accept_no_room += 1;
-            return Poll::Ready(Called::Nothing);
+            return None;
         }
         // Small messages must not wait for one another; if this fails they do.
         let _ = stream.set_nodelay(true);
@@ -211,7 +238,7 @@ impl Tcp {
         let conn = ConnId(self.next_accepted);
         self.next_accepted += 1;
         self.insert(conn, stream, Phase::Open);
-        Poll::Ready(Called::Accepted { conn, from, to })
+        Some(Called::Accepted { conn, from, to })
     }
 
     /// Begins to open a connection. A failure that is known at once is told later, as all others.
@@ -355,6 +382,7 @@ impl Tcp {
             self.slots.len() - 1
         });
         self.by_id.insert(id, at);
+        self.accepted += usize::from(id.is_accepted());
         if let Some(slot) = self.slots.get_mut(at) {
             slot.conn = Some(conn);
             // To have it watched.
@@ -384,6 +412,7 @@ impl Tcp {
     fn release(&mut self, slot: usize) {
         if let Some(conn) = self.slots.get_mut(slot).and_then(|slot| slot.conn.take()) {
             self.by_id.remove(&conn.id);
+            self.accepted -= usize::from(conn.id.is_accepted());
             self.free.push(slot);
         }
     }

@@ -53,6 +53,7 @@ fn allocations(datagrams: u32) -> u64 {
         signals: false,
         limits: Limits {
             connections: 1,
+            accepted: 1,
             write_buffer: 1024,
             send_backlog: 16,
             close_grace: Duration::from_secs(1),

@@ -125,6 +125,47 @@ fn over_the_limit_there_is_no_room() {
 }
 
 #[test]
+fn strangers_fill_their_share_and_no_more() {
+    let (_listener, addr) = listener();
+    let limits = Limits {
+        connections: 3,
+        accepted: 1,
+        ..LIMITS
+    };
+    let mut stage = Stage::open(&Setup { limits, ..setup() }).unwrap();
+    stage.listen_beside_udp().unwrap();
+    let (first, second) = (stage.listen_addr().unwrap(), stage.udp_addrs()[0]);
+    let (stopper, mut caller) = (stage.stopper(), Some(TcpStream::connect(first).unwrap()));
+    let mut opened = false;
+    let ended = play(
+        stage,
+        |_| (),
+        |acts, _, input| match input {
+            Input::Accepted { to, .. } => {
+                assert_eq!(to, first);
+                let (first, stopper) = (caller.take(), stopper.clone());
+                // The listener beside UDP hangs up on the second caller; only then does the first leave.
+                thread::spawn(move || {
+                    let mut refused = TcpStream::connect(second).unwrap();
+                    assert_eq!(refused.read(&mut [0]).unwrap(), 0);
+                    stopper.stop();
+                    drop(first);
+                });
+            }
+            Input::Stop => acts.dial(1, addr),
+            Input::Opened { .. } => {
+                opened = true;
+                acts.done();
+            }
+            Input::Closed { conn, .. } if conn.is_accepted() => {}
+            other => panic!("{other:?}"),
+        },
+    );
+    assert!(opened, "there is room to dial");
+    assert_eq!((ended.counters.accepted, ended.counters.accept_no_room), (1, 1));
+}
+
+#[test]
 fn a_room_that_was_closed_is_free_again_and_not_heard_of() {
     let (_listener, addr) = listener();
     let limits = Limits {

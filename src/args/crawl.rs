@@ -69,7 +69,7 @@ pub struct NetArgs {
     /// A node to start from; repeatable, and replaces the public routers
     #[arg(long, value_name = "HOST:PORT")]
     pub bootstrap: Vec<String>,
-    /// Local UDP address; repeatable, one per family [default: 0.0.0.0 and ::, first free port of 6881-6889]
+    /// Local address, of UDP and of TCP connections from others; repeatable, one per family [default: 0.0.0.0 and ::, first free port of 6881-6889]
     #[arg(long, value_name = "ADDR:PORT")]
     pub bind: Vec<SocketAddr>,
     /// What the line can carry: sets --rate and --max-flows together [default: home; lab on loopback]

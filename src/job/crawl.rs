@@ -19,7 +19,7 @@ use crate::config::{self, Net};
 use crate::exit::Exit;
 use crate::job::harvest::Harvest;
 use crate::job::lab::{self, Inside};
-use crate::job::start::{self, Chance, Started};
+use crate::job::start::{self, Chance, Incoming, Started};
 use crate::output::{Opened, Output, Table, Written};
 use crate::report::{self, Progress, View};
 
@@ -43,6 +43,14 @@ impl Yield {
         }
     }
 
+    /// Callers are for the metadata mind.
+    const fn incoming(self) -> Incoming {
+        match self {
+            Self::Metadata => Incoming::Welcome,
+            Self::Peers => Incoming::No,
+        }
+    }
+
     const fn command(self) -> &'static str {
         match self {
             Self::Metadata => "crawl",
@@ -61,7 +69,7 @@ pub fn run(args: &CrawlArgs, what: Yield) -> anyhow::Result<Exit> {
     let opened = Output::open(what.table(), &args.out, &net.network.name, args.lab.lab)?;
     let data_dir = (!args.out.stdout_only).then_some(args.out.data_dir.as_path());
     let sampling = Some(config::sampling(&net));
-    let Started { stage, node, lab } = start::start(&net, &args.lab, sampling, chance, data_dir)?;
+    let Started { stage, node, lab } = start::start(&net, &args.lab, what.incoming(), sampling, chance, data_dir)?;
     let resumed = opened.done.len() as u64;
     let mut crawl = compose(args, what, &net, chance, node, &opened.done);
     if resumed > 0 {

@@ -19,7 +19,7 @@ use crate::bad_input;
 use crate::config;
 use crate::exit::Exit;
 use crate::job::lab::Inside;
-use crate::job::start::{self, Started};
+use crate::job::start::{self, Incoming, Started};
 use crate::report::{note, plain};
 
 pub use machine::{Inquiry, Said, Wish};
@@ -37,7 +37,8 @@ pub fn run(command: &DhtCommand) -> anyhow::Result<Exit> {
         // One node is asked by its address: nothing is to be joined, and no name of a router to be looked up.
         net.routers.clear();
     }
-    let Started { stage, mut node, lab } = start::start(&net, &common.lab, None, chance, Some(&common.data_dir))?;
+    let Started { stage, mut node, lab } =
+        start::start(&net, &common.lab, Incoming::No, None, chance, Some(&common.data_dir))?;
     if let Wish::Lookup(_) = wish {
         node.bootstrap(Time::ZERO);
     }

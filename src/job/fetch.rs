@@ -5,7 +5,7 @@ mod wanted;
 
 use std::ops::ControlFlow;
 
-use host::{Setup, Stage};
+use host::Stage;
 use world::Time;
 
 use crate::args::FetchArgs;
@@ -13,7 +13,7 @@ use crate::config::{self, Net};
 use crate::exit::Exit;
 use crate::job::harvest::Harvest;
 use crate::job::lab::Inside;
-use crate::job::start::{self, Chance, Started};
+use crate::job::start::{self, Chance, Incoming, Started};
 use crate::output::Results;
 use crate::report::{self, Figures, per_minute, ratio};
 
@@ -65,18 +65,13 @@ struct Joined {
     lab: Option<Inside>,
 }
 
-/// The minds that this fetch needs: without an infohash to look up there is no DHT node, and no socket for one.
+/// The minds that this fetch needs: without an infohash to look up there is no DHT node, and sockets only for peers.
 fn join(args: &FetchArgs, net: &Net, chance: Chance, needs_dht: bool) -> anyhow::Result<Joined> {
     let config = config::pool(net, args.metadata_peer_attempts, 0);
     let pool = fetcher::Pool::new(config, chance.seed.derive("pool"));
     let limits = config::harvest(net, 0);
     if !needs_dht {
-        let stage = Stage::open(&Setup {
-            udp: Vec::new(),
-            listen: None,
-            signals: true,
-            limits: config::HOST,
-        })?;
+        let stage = start::open(&net.bind.clone().any_free(), Incoming::Welcome)?;
         let lab = start::lab(&args.lab)?;
         return Ok(Joined {
             stage,
@@ -84,7 +79,8 @@ fn join(args: &FetchArgs, net: &Net, chance: Chance, needs_dht: bool) -> anyhow:
             lab,
         });
     }
-    let Started { stage, mut node, lab } = start::start(net, &args.lab, None, chance, Some(&args.data_dir))?;
+    let data_dir = Some(args.data_dir.as_path());
+    let Started { stage, mut node, lab } = start::start(net, &args.lab, Incoming::Welcome, None, chance, data_dir)?;
     node.bootstrap(Time::ZERO);
     Ok(Joined {
         stage,

@@ -48,6 +48,15 @@ impl Chance {
     }
 }
 
+/// Whether strangers may open TCP connections to us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Incoming {
+    /// At the port of each UDP socket: peers that know us as a node or from a handshake call there.
+    Welcome,
+    /// Nobody of this job would answer them.
+    No,
+}
+
 /// A node on open sockets, and where it came from.
 pub struct Started {
     /// The sockets.
@@ -67,11 +76,12 @@ pub struct Started {
 pub fn start(
     net: &Net,
     lab: &InsideLabArgs,
+    incoming: Incoming,
     sampling: Option<sampler::Config>,
     chance: Chance,
     data_dir: Option<&Path>,
 ) -> anyhow::Result<Started> {
-    let stage = open(&net.bind)?;
+    let stage = open(&net.bind, incoming)?;
     let mut saved = match data_dir {
         Some(dir) => load_state(&dir.join(STATE_FILE))?,
         None => None,
@@ -106,24 +116,66 @@ pub fn start(
         saved,
     );
     for &addr in &addrs {
-        note(&format!("listening on {addr} (UDP)"));
         node.own_address(addr);
     }
     Ok(Started { stage, node, lab })
 }
 
-/// Opens the first of the candidate addresses that can be had.
-fn open(bind: &Bind) -> anyhow::Result<Stage> {
+/// Opens the first of the candidate addresses that can be had, and says where it listens. With [`Incoming::Welcome`]
+/// that is the first whose TCP port is free, too; if there is none, connections of strangers are done without.
+///
+/// # Errors
+///
+/// When no UDP address can be had.
+pub fn open(bind: &Bind, incoming: Incoming) -> anyhow::Result<Stage> {
     let mut first_error = None;
+    let mut first_deaf = None;
     for udp in bind.candidates() {
-        match open_families(&udp) {
-            Ok(stage) => return Ok(stage),
+        match open_pair(&udp, incoming) {
+            Ok((stage, None)) => return Ok(announced(stage, incoming)),
+            Ok((stage, Some(error))) => first_deaf = first_deaf.or(Some((stage, error))),
             Err(error) => first_error = first_error.or(Some(error)),
         }
     }
-    match first_error {
-        Some(error) => Err(error.into()),
-        None => bail!("no address to listen on"),
+    match (first_deaf, first_error) {
+        (Some((stage, error)), _) => {
+            note(&format!("{error}; going on without connections from others"));
+            Ok(announced(stage, Incoming::No))
+        }
+        (None, Some(error)) => Err(error.into()),
+        (None, None) => bail!("no address to listen on"),
+    }
+}
+
+fn announced(stage: Stage, incoming: Incoming) -> Stage {
+    let what = match incoming {
+        Incoming::Welcome => "UDP and TCP",
+        Incoming::No => "UDP",
+    };
+    for addr in stage.udp_addrs() {
+        note(&format!("listening on {addr} ({what})"));
+    }
+    stage
+}
+
+/// UDP ports that the kernel chose are tried so often, until one is free for TCP, too.
+const PAIR_TRIES: u32 = 16;
+
+/// UDP sockets, and TCP listeners beside them if they are welcome and can be had; else why not.
+fn open_pair(udp: &[SocketAddr], incoming: Incoming) -> Result<(Stage, Option<HostError>), HostError> {
+    let chosen_for_us = udp.iter().any(|addr| addr.port() == 0);
+    let mut tries = if chosen_for_us { PAIR_TRIES } else { 1 };
+    loop {
+        let mut stage = open_families(udp)?;
+        tries -= 1;
+        match incoming {
+            Incoming::No => return Ok((stage, None)),
+            Incoming::Welcome => match stage.listen_beside_udp() {
+                Ok(()) => return Ok((stage, None)),
+                Err(error) if tries == 0 => return Ok((stage, Some(error))),
+                Err(_) => {}
+            },
+        }
     }
 }
 

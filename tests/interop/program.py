@@ -29,7 +29,7 @@ class Running:
         found = []
 
         def said():
-            found.extend(re.findall(r"# listening on 127\.0\.0\.1:(\d+) \(UDP\)", self.notes()))
+            found.extend(re.findall(r"# listening on 127\.0\.0\.1:(\d+) \(UDP", self.notes()))
             return bool(found)
 
         self.wait(said, 30, "our node says where it listens")

@@ -14,6 +14,7 @@ use world::{ConnId, Effect, Input, Machine, Output, Time};
 /// Limits that no test comes near unless it says so.
 pub(crate) const LIMITS: Limits = Limits {
     connections: 4096,
+    accepted: 4096,
     write_buffer: 1 << 20,
     send_backlog: 1024,
     close_grace: Duration::from_secs(5),

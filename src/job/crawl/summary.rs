@@ -241,6 +241,12 @@ fn host(figures: &mut Figures, ended: &Ended) {
     );
     figures.count("connections", counters.dialled, "connections asked for");
     figures.count("opened", counters.opened, "of these, opened");
+    figures.count("accepted", counters.accepted, "connections that others opened to us");
+    figures.count(
+        "accept_no_room",
+        counters.accept_no_room,
+        "connections of others hung up on for want of room",
+    );
 }
 
 fn sampling(figures: &mut Figures, node: &crawler::Node) {
