@@ -171,6 +171,7 @@ impl Machine for Load {
             return None;
         };
         let (to, len) = (self.target.addr, payload.len());
+        let from = from.map(|ip| SocketAddr::new(ip, 0));
         Some(Output::Effect(Effect::Send { from, to, len }))
     }
 

@@ -17,13 +17,15 @@ const ATTEMPTS: u32 = 32;
 
 /// A lab's open sockets.
 pub(crate) struct LabSockets {
-    pub(crate) udp: UdpSocket,
+    /// Of the port that answers, and of the silent one: a peer that is silent by TCP may answer uTP.
+    pub(crate) udp: Vec<UdpSocket>,
     pub(crate) listener: TcpListener,
     /// What keeps the silent port silent and the closed port closed.
     pub(crate) props: Vec<Socket>,
 }
 
-/// Opens UDP and TCP `port`, the silent port behind it and the closed port behind that; port 0 finds three in a row.
+/// Opens UDP and TCP `port`, the port behind it that TCP finds silent and UDP does not, and the closed port behind that;
+/// port 0 finds three in a row.
 pub(crate) fn open(port: u16) -> Result<LabSockets, HostError> {
     if port != 0 {
         return open_at(bind(Kind::Udp, any(port), Device::Loopback, PORT_FLAG)?, port);
@@ -47,10 +49,11 @@ fn open_at(udp: Socket, port: u16) -> Result<LabSockets, HostError> {
     };
     let listener = bind(Kind::Listener, any(port), Device::Loopback, PORT_FLAG)?;
     let closed = bind(Kind::Closed, any(closed), Device::Loopback, PORT_FLAG)?;
+    let second = bind(Kind::Udp, any(silent), Device::Loopback, PORT_FLAG)?;
     let mut props = silence(silent)?;
     props.push(closed);
     Ok(LabSockets {
-        udp: udp.into(),
+        udp: vec![udp.into(), second.into()],
         listener: listener.into(),
         props,
     })

@@ -97,9 +97,13 @@ impl World {
         match effect {
             Effect::Send { from, to, len } => {
                 let payload = payload.get(..len).unwrap_or(payload);
-                let v4 = to.is_ipv4();
-                match self.udp.iter_mut().find(|udp| udp.local().is_ipv4() == v4) {
-                    Some(udp) => udp.put(from, to, payload, &mut self.counters),
+                let fits = |udp: &Udp| {
+                    let local = udp.local();
+                    local.is_ipv4() == to.is_ipv4()
+                        && from.is_none_or(|from| from.port() == 0 || from.port() == local.port())
+                };
+                match self.udp.iter_mut().find(|udp| fits(udp)) {
+                    Some(udp) => udp.put(from.map(|from| from.ip()), to, payload, &mut self.counters),
                     None => self.counters.send_errors.no_socket += 1,
                 }
             }

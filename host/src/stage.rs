@@ -92,7 +92,7 @@ impl Stage {
     }
 
     /// Opens a lab: every address of 127/8 at once, on UDP and TCP `port` (0: any). TCP `port + 1` is silent as a peer
-    /// behind NAT is: it answers no SYN. TCP `port + 2` refuses.
+    /// behind NAT is: it answers no SYN; UDP `port + 1` is heard, as such a peer is by uTP. TCP `port + 2` refuses.
     ///
     /// # Errors
     ///
@@ -100,7 +100,7 @@ impl Stage {
     pub fn lab(port: u16, signals: bool, limits: Limits) -> Result<Self, HostError> {
         let sockets = lab::open(port)?;
         Ok(Self {
-            udp: vec![sockets.udp],
+            udp: sockets.udp,
             listeners: vec![sockets.listener],
             loopback_only: true,
             signals,

@@ -20,6 +20,11 @@ fn lab() -> (Stage, u16) {
     (stage, port)
 }
 
+/// The port where TCP is silent and UDP is not.
+fn behind(host: SocketAddr) -> SocketAddr {
+    SocketAddr::new(host.ip(), host.port() + 1)
+}
+
 #[test]
 fn each_address_is_a_host_of_its_own() {
     let (stage, port) = lab();
@@ -29,8 +34,10 @@ fn each_address_is_a_host_of_its_own() {
         client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let mut from = Vec::new();
         for host in hosts {
-            client.send_to(b"who is there", host).unwrap();
-            from.push(client.recv_from(&mut [0; 16]).unwrap().1);
+            for host in [host, behind(host)] {
+                client.send_to(b"who is there", host).unwrap();
+                from.push(client.recv_from(&mut [0; 16]).unwrap().1);
+            }
             drop(TcpStream::connect(host).unwrap());
         }
         from
@@ -40,7 +47,7 @@ fn each_address_is_a_host_of_its_own() {
         stage,
         |_| (),
         |acts, _, input| match input {
-            Input::Datagram { from, to, bytes } => acts.send_from(Some(to.ip()), from, bytes),
+            Input::Datagram { from, to, bytes } => acts.send_from(Some(to), from, bytes),
             Input::Accepted { to, .. } => {
                 called.push(to);
                 if called.len() == hosts.len() {
@@ -52,7 +59,7 @@ fn each_address_is_a_host_of_its_own() {
     );
     assert_eq!(
         clients.join().unwrap(),
-        hosts,
+        hosts.map(|host| [host, behind(host)]).as_flattened(),
         "answers come from the address that was asked"
     );
     assert_eq!(called, hosts);

@@ -234,7 +234,7 @@ impl Machine for Lab {
                     let len = bytes.len();
                     payload.extend_from_slice(&bytes);
                     self.queue.recycle(bytes);
-                    let from = Some(IpAddr::V4(from));
+                    let from = Some(from);
                     Effect::Send { from, to, len }
                 }
                 // The caller has hung up meanwhile.

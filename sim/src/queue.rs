@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use world::{ConnId, Time};
 
@@ -10,7 +10,7 @@ use world::{ConnId, Time};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum What {
     Datagram {
-        from: Ipv4Addr,
+        from: SocketAddr,
         to: SocketAddr,
         bytes: Vec<u8>,
     },

@@ -55,7 +55,6 @@ pub fn run<M: Machine>(
 ) -> (Time, Ended) {
     let mut world = World {
         plan: *plan,
-        lab_port: lab.bootstrap().port(),
         now: start,
         payload: Vec::new(),
         later: BinaryHeap::new(),
@@ -101,8 +100,6 @@ fn for_due<M: Machine>(machine: &mut M, now: Time) {
 /// The network of the run: what neither machine keeps.
 struct World {
     plan: Plan,
-    /// All of the lab's datagrams come from its one port.
-    lab_port: u16,
     now: Time,
     payload: Vec<u8>,
     /// Dials on their way, earliest first.
@@ -187,8 +184,9 @@ impl World {
     fn of_lab<M: Machine>(&mut self, client: &mut M, effect: Effect) {
         let (now, bytes) = (self.now, self.payload.as_slice());
         match effect {
-            Effect::Send { from: Some(ip), to, .. } if to == self.plan.client => {
-                let from = SocketAddr::new(ip, self.lab_port);
+            Effect::Send {
+                from: Some(from), to, ..
+            } if to == self.plan.client => {
                 client.handle(now, Input::Datagram { from, to, bytes });
             }
             Effect::Write { conn, .. } => {

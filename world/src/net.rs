@@ -1,6 +1,6 @@
 //! What a mind may be told about the network, and what it may ask of it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use crate::closed_list;
 
@@ -111,9 +111,10 @@ pub enum Closed {
 pub enum Effect {
     /// Send the `len` bytes appended to the buffer as one datagram.
     Send {
-        /// Local source address; `None` lets the world choose. Only a lab, which has many, names one.
-        from: Option<IpAddr>,
-        /// Destination. The world chooses the socket by its family.
+        /// Local address to send from; `None` lets the world choose. Who answers for many addresses names the one that
+        /// was asked, and its port, by which the world finds the socket if it has several (0: any).
+        from: Option<SocketAddr>,
+        /// Destination. The world chooses the socket by its family, and by the port of `from`.
         to: SocketAddr,
         /// Bytes appended to the lent buffer by this poll.
         len: usize,

@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "each test file uses some of it")]
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Acts {
         self.outputs.push_back((Output::Effect(effect), payload.to_vec()));
     }
 
-    pub(crate) fn send_from(&mut self, from: Option<IpAddr>, to: SocketAddr, bytes: &[u8]) {
+    pub(crate) fn send_from(&mut self, from: Option<SocketAddr>, to: SocketAddr, bytes: &[u8]) {
         let len = bytes.len();
         self.effect(Effect::Send { from, to, len }, bytes);
     }

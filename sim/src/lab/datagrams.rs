@@ -19,6 +19,7 @@ use crate::queue::What;
 struct Asking<'a> {
     now: Time,
     from: SocketAddr,
+    to: SocketAddr,
     client: Ipv4Addr,
     ip: Ipv4Addr,
     bytes: &'a [u8],
@@ -68,6 +69,7 @@ impl Lab {
         let asking = Asking {
             now,
             from,
+            to,
             client,
             ip,
             bytes,
@@ -250,12 +252,11 @@ impl Lab {
             return None;
         }
         let delay = self.net.answer_after(self.net.rtt(asking.client, asking.ip), packet);
-        let at = asking.now + delay;
+        let (at, from, to) = (asking.now + delay, asking.to, asking.from);
         if self.net.duplicates(packet) {
-            let (from, to, bytes) = (asking.ip, asking.from, bytes.clone());
+            let bytes = bytes.clone();
             self.queue.push(at, What::Datagram { from, to, bytes });
         }
-        let (from, to) = (asking.ip, asking.from);
         self.queue.push(at, What::Datagram { from, to, bytes });
         Some(delay)
     }
@@ -279,7 +280,7 @@ impl Lab {
             self.queue.push(
                 at,
                 What::Datagram {
-                    from,
+                    from: SocketAddr::from((from, self.population.config.port)),
                     to: call.to,
                     bytes,
                 },

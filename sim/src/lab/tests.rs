@@ -63,7 +63,7 @@ fn answer(lab: &mut Lab, expected: SocketAddr) -> Option<Vec<u8>> {
             if let Output::Effect(Effect::Send { from, to, len }) = output {
                 assert_eq!((to, len), (CLIENT, payload.len()));
                 // Questions of the lab's own nodes come in between.
-                if from == Some(expected.ip()) {
+                if from == Some(expected) {
                     return Some(payload);
                 }
             }
