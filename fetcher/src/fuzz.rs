@@ -13,7 +13,7 @@ use wire::handshake::Handshake;
 use wire::message::extended_frame;
 use wire::ut_metadata::{BLOCK, UtMetadata};
 use wire::{InfoHash, PeerId};
-use world::{Closed, ConnId, Input, Machine, Seed, Time, Via};
+use world::{Closed, ConnId, Input, Machine, Member, Seed, Time, Via};
 
 use crate::Pool;
 use crate::config::{Config, Deadlines, Dialling, Exclusion, Limits, Memory};
@@ -156,7 +156,7 @@ impl Run {
 
     /// Something happens on a connection.
     fn connection(&mut self, steps: &mut Steps<'_>) {
-        let kind = steps.next() % 8;
+        let kind = steps.next() % 9;
         let conn = match kind {
             0..=2 => steps.one_of(&self.judge.connections(false)),
             _ => steps.one_of(&self.judge.connections(true)),
@@ -167,9 +167,14 @@ impl Run {
         match kind {
             0 | 1 => {
                 self.judge.opened(conn);
-                self.pool.handle(self.now, Input::Opened { conn, via: Via::Tcp });
+                let via = steps.one_of(Via::ALL).unwrap_or(Via::Tcp);
+                self.pool.handle(self.now, Input::Opened { conn, via });
             }
             2 => self.close(conn, &[Closed::Refused, Closed::Unreachable, Closed::NoRoom], steps),
+            8 => {
+                let via = steps.one_of(Via::ALL).unwrap_or(Via::Tcp);
+                self.pool.rerouted(conn, via);
+            }
             3 if steps.next() < 64 => self.close(conn, &[Closed::ByRemote, Closed::Reset, Closed::Congested], steps),
             _ => {
                 let bytes = self.speech(conn, steps);

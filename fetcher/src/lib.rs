@@ -16,6 +16,7 @@ mod failure;
 pub mod fuzz;
 mod pool;
 mod session;
+mod spread;
 pub mod stats;
 #[cfg(test)]
 mod testing;
@@ -24,4 +25,5 @@ pub use config::Config;
 pub use event::Event;
 pub use failure::{Ending, Failure, Stage};
 pub use pool::{Pool, Standing};
+pub use spread::Spread;
 pub use stats::Stats;

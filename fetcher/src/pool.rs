@@ -24,9 +24,9 @@ use std::net::SocketAddr;
 
 use rand::RngExt;
 use wire::{InfoHash, PeerId};
-use world::{ConnId, Input, KeyedMap, Machine, Output, Seed, Tally, Time};
+use world::{ConnId, Input, KeyedMap, Machine, Member, Output, Seed, Tally, Time, Via};
 
-use crate::{Config, Ending, Event, Failure, Stats};
+use crate::{Config, Ending, Event, Failure, Stage, Stats};
 use hosts::{Host, Hosts};
 use hunt::Hunt;
 use memory::Memory;
@@ -116,7 +116,7 @@ impl Pool {
             return;
         };
         match hunt.peers.offer(peer) {
-            peers::Offered::New => self.stats.funnel.count(crate::Stage::Known),
+            peers::Offered::New => self.stats.funnel.count(Stage::Known),
             peers::Offered::Vote => return,
             peers::Offered::Surplus => {
                 self.stats.surplus += 1;
@@ -125,6 +125,27 @@ impl Pool {
         }
         self.wake(info_hash);
         self.settle(now);
+    }
+
+    /// A peer of this infohash named another, as [`Event::Named`] told, and it may be dialled. `flags` are what was said
+    /// of it there.
+    pub fn offer_named(&mut self, now: Time, info_hash: InfoHash, peer: SocketAddr, _by: SocketAddr, _flags: u8) {
+        self.offer(now, info_hash, peer);
+    }
+
+    /// The transport reaches the peer of an open connection another way than it did: it is counted there from now on, and
+    /// with all that it came to before.
+    pub fn rerouted(&mut self, conn: ConnId, via: Via) {
+        let Some(talk) = self.talks.get_mut(&conn) else {
+            return;
+        };
+        let Some(before) = talk.reroute(via) else {
+            return;
+        };
+        for &stage in Stage::ALL.iter().filter(|&&stage| talk.has_counted(stage)) {
+            self.stats.via_mut(before).funnel[stage] -= 1;
+            self.stats.via_mut(via).funnel.count(stage);
+        }
     }
 
     /// Nobody will name another peer: the infohash is given up when those that are known were tried.
@@ -234,7 +255,7 @@ impl Machine for Pool {
 
     fn handle(&mut self, now: Time, input: Input<'_>) {
         match input {
-            Input::Opened { conn, .. } => self.opened(now, conn),
+            Input::Opened { conn, via } => self.opened(now, conn, via),
             Input::Received { conn, bytes } => self.received(now, conn, bytes),
             Input::Closed { conn, why } => self.closed(now, conn, why),
             // We ask and serve nobody.

@@ -1,8 +1,17 @@
 //! Counters, each of one closed list of things that can happen.
 
-use world::Tally;
+use world::{Member, Tally, Via};
 
-use crate::{Ending, Failure, Stage};
+use crate::{Ending, Failure, Spread, Stage};
+
+/// What came of the connections of one kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Streams {
+    /// How far peers came, from [`Stage::Connected`] on.
+    pub funnel: Tally<Stage>,
+    /// How those that opened ended, except those that delivered.
+    pub failures: Tally<Failure>,
+}
 
 /// Counters since the start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -10,6 +19,15 @@ pub struct Stats {
     /// How far peers came. Each counts at every stage up to the one it reached, except [`Stage::Verified`], which counts
     /// infohashes. One that is dialled twice (see [`Stats::mixed_mismatches`]) counts twice, but is known once.
     pub funnel: Tally<Stage>,
+    /// The same from [`Stage::Connected`] on, by how the peers that were dialled were reached: see [`Stats::via`]. One
+    /// that is reached another way in the end counts there only.
+    pub by_via: [Streams; Via::ALL.len()],
+    /// The same of peers that called us: in no other funnel.
+    pub incoming: Streams,
+    /// From the start of an infohash to its info dictionary.
+    pub from_start: Spread,
+    /// From the first dial for an infohash to its info dictionary; not of those that came from a caller before any dial.
+    pub from_dial: Spread,
     /// How the peers that were dialled ended, except those that delivered.
     pub failures: Tally<Failure>,
     /// How infohashes were given up.
@@ -30,4 +48,32 @@ pub struct Stats {
     pub bytes_received: u64,
     /// Most connections held at once.
     pub most_connections: usize,
+}
+
+impl Stats {
+    /// What came of the connections that were dialled and reached their peer this way.
+    pub fn via(&self, via: Via) -> &Streams {
+        let [tcp, tcp_mse, utp, utp_mse] = &self.by_via;
+        match via {
+            Via::Tcp => tcp,
+            Via::TcpMse => tcp_mse,
+            Via::Utp => utp,
+            Via::UtpMse => utp_mse,
+        }
+    }
+
+    /// Info dictionaries that hash to their infohash, whoever gave the last piece.
+    pub fn verified(&self) -> u64 {
+        self.funnel[Stage::Verified] + self.incoming.funnel[Stage::Verified]
+    }
+
+    pub(crate) fn via_mut(&mut self, via: Via) -> &mut Streams {
+        let [tcp, tcp_mse, utp, utp_mse] = &mut self.by_via;
+        match via {
+            Via::Tcp => tcp,
+            Via::TcpMse => tcp_mse,
+            Via::Utp => utp,
+            Via::UtpMse => utp_mse,
+        }
+    }
 }

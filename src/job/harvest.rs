@@ -332,7 +332,7 @@ impl Harvest {
                 };
                 self.end(now, info_hash, outcome, tried);
             }
-            fetcher::Event::Attempt { .. } => {}
+            fetcher::Event::Attempt { .. } | fetcher::Event::Named { .. } => {}
         }
     }
 

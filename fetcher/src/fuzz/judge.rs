@@ -7,9 +7,9 @@ use wire::handshake::{self, Handshake};
 use wire::message::{Frames, Message};
 use wire::ut_metadata::UtMetadata;
 use wire::{InfoHash, metainfo};
-use world::{ConnId, Effect, Machine, Output, Time};
+use world::{ConnId, Effect, Machine, Member, Output, Time, Via};
 
-use crate::{Config, Event, Pool};
+use crate::{Config, Event, Pool, Stage};
 
 /// The world's end of a connection.
 struct Line {
@@ -129,6 +129,10 @@ impl Judge {
             counts.is_sorted_by(|earlier, later| earlier >= later),
             "a funnel narrows: {stages:?}"
         );
+        for &stage in Stage::ALL.iter().filter(|&&stage| stage >= Stage::Connected) {
+            let by_via: u64 = Via::ALL.iter().map(|&via| pool.stats().via(via).funnel[stage]).sum();
+            assert_eq!(by_via, stages[stage], "every peer is reached one way");
+        }
     }
 
     pub(super) fn nothing_is_left(&self, pool: &Pool) {
@@ -187,6 +191,7 @@ impl Judge {
                 info_hash
             }
             Event::GaveUp { info_hash, .. } => info_hash,
+            Event::Named { .. } => return,
         };
         assert!(self.in_work.remove(&ended), "ended twice, or never started");
     }

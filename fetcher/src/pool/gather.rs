@@ -119,12 +119,18 @@ impl Pool {
             self.memory.succeeded(now, peer);
         }
         let result = |peer| contributors.contains(&peer).then_some(()).ok_or(Failure::Superseded);
-        if let Some((tried, _)) = self.remove_hunt(now, info_hash, result) {
+        if let Some(hunt) = self.remove_hunt(now, info_hash, result) {
+            let took = now.since(hunt.begun);
+            self.stats.from_start.add(took);
+            if let Some(first_dial) = hunt.first_dial {
+                self.stats.from_dial.add(now.since(first_dial));
+            }
             self.outbox.tell(Event::Metadata {
                 info_hash,
                 raw,
                 from,
-                tried,
+                tried: hunt.tried,
+                took,
             });
         }
     }

@@ -26,6 +26,8 @@ pub(super) struct Hunt {
     pub(super) tried: u32,
     /// How they ended.
     pub(super) reasons: Tally<Failure>,
+    /// When it was taken in work.
+    pub(super) begun: Time,
     /// When the first peer was dialled.
     pub(super) first_dial: Option<Time>,
     /// When it is given up, whatever happens.
@@ -61,6 +63,7 @@ impl Hunt {
             no_more_peers: false,
             tried: 0,
             reasons: Tally::new(),
+            begun: now,
             first_dial: None,
             deadline: now + total,
             hungry: false,

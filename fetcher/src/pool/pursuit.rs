@@ -7,7 +7,7 @@ use world::{ConnId, Tally, Time};
 
 use crate::pool::Pool;
 use crate::pool::hosts::Host;
-use crate::pool::hunt::Turn;
+use crate::pool::hunt::{Hunt, Turn};
 use crate::pool::memory::Standing;
 use crate::pool::talk::Talk;
 use crate::pool::timers::Alarm;
@@ -132,8 +132,8 @@ impl Pool {
 
     /// Gives up a hunt: those still connected end with `failure`.
     pub(super) fn end_hunt(&mut self, now: Time, info_hash: InfoHash, why: Ending, failure: Failure) {
-        if let Some((tried, reasons)) = self.remove_hunt(now, info_hash, |_| Err(failure)) {
-            self.give_up(info_hash, why, tried, reasons);
+        if let Some(hunt) = self.remove_hunt(now, info_hash, |_| Err(failure)) {
+            self.give_up(info_hash, why, hunt.tried, hunt.reasons);
         }
     }
 
@@ -154,7 +154,7 @@ impl Pool {
         now: Time,
         info_hash: InfoHash,
         result: impl Fn(SocketAddr) -> Result<(), Failure>,
-    ) -> Option<(u32, Tally<Failure>)> {
+    ) -> Option<Hunt> {
         let live = self.hunts.get(&info_hash)?.live.clone();
         for conn in live {
             if let Some(peer) = self.talks.get(&conn).map(|talk| talk.peer) {
@@ -172,6 +172,6 @@ impl Pool {
         if hunt.hungry {
             self.hungry.retain(|hungry| *hungry != info_hash);
         }
-        Some((hunt.tried, hunt.reasons))
+        Some(hunt)
     }
 }

@@ -1,9 +1,10 @@
 //! What happens on a connection, from dialling to its end.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use wire::InfoHash;
-use world::{Closed, ConnId, Time};
+use world::{Closed, ConnId, Time, Via};
 
 use crate::assembly::Key;
 use crate::config::Config;
@@ -25,8 +26,16 @@ pub(super) struct Talk {
     pub(super) holds_until: Time,
     /// The assembly that the peer adds to.
     pub(super) assembly: Option<Key>,
-    dialled: Time,
+    /// When it was dialled, or called.
+    begun: Time,
     reached: Stage,
+    /// How the peer is reached; `None` until the connection is open.
+    via: Option<Via>,
+    /// The peer called us.
+    incoming: bool,
+    opened_after: Option<Duration>,
+    size: Option<u32>,
+    received: u64,
 }
 
 /// What is waited for; each has its deadline.
@@ -74,17 +83,36 @@ impl Talk {
             phase: Phase::Connecting,
             holds_until: Time::ZERO,
             assembly: None,
-            dialled: now,
+            begun: now,
             reached: Stage::Dialled,
+            via: None,
+            incoming: false,
+            opened_after: None,
+            size: None,
+            received: 0,
         }
+    }
+
+    /// Whether the peer counts at this stage in the funnel of how it is reached.
+    pub(super) fn has_counted(&self, stage: Stage) -> bool {
+        !self.incoming && (Stage::Connected..=self.reached).contains(&stage)
+    }
+
+    /// The peer is reached another way. Gives the way before, if that differs.
+    pub(super) fn reroute(&mut self, via: Via) -> Option<Via> {
+        let before = self.via.filter(|&before| before != via)?;
+        self.via = Some(via);
+        Some(before)
     }
 }
 
 impl Pool {
-    pub(super) fn opened(&mut self, now: Time, conn: ConnId) {
+    pub(super) fn opened(&mut self, now: Time, conn: ConnId, via: Via) {
         let Some(talk) = self.talks.get_mut(&conn).filter(|talk| talk.phase == Phase::Connecting) else {
             return;
         };
+        talk.via = Some(via);
+        talk.opened_after = Some(now.since(talk.begun));
         let peer_id = self.peer_id;
         self.outbox.write(conn, |out| talk.session.greet(peer_id, out));
         // The world had room after all; one more may be tried than are held.
@@ -97,7 +125,11 @@ impl Pool {
     }
 
     pub(super) fn received(&mut self, now: Time, conn: ConnId, mut bytes: &[u8]) {
-        self.stats.bytes_received += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.stats.bytes_received += len;
+        if let Some(talk) = self.talks.get_mut(&conn) {
+            talk.received += len;
+        }
         // Ends when the input is used up, or when something said ended the talk.
         while let Some(talk) = self.talks.get_mut(&conn).filter(|talk| talk.phase != Phase::Connecting) {
             match talk.session.hear(&mut bytes) {
@@ -105,6 +137,7 @@ impl Pool {
                 Ok(Some(Said::Nothing)) => {}
                 Ok(Some(Said::Handshake)) => self.shook_hands(now, conn),
                 Ok(Some(Said::Extended { size })) => {
+                    talk.size = Some(size);
                     self.reach(conn, Stage::Extended);
                     self.begin(now, conn, size);
                 }
@@ -185,7 +218,7 @@ impl Pool {
         self.freed.push_back(talk.host);
         self.room.forget(conn);
         if let Err(failure) = result {
-            self.stats.failures.count(failure);
+            self.count_failure(&talk, failure);
             self.memory.failed(now, talk.peer, failure.lesson());
         }
         if let Some(hunt) = self.hunts.get_mut(&talk.info_hash) {
@@ -200,8 +233,13 @@ impl Pool {
         self.outbox.tell(Event::Attempt {
             info_hash: talk.info_hash,
             peer: talk.peer,
+            via: talk.via,
+            incoming: talk.incoming,
             reached: talk.reached,
-            took: now.since(talk.dialled),
+            size: talk.size,
+            received: talk.received,
+            opened_after: talk.opened_after,
+            took: now.since(talk.begun),
             result,
         });
         self.wake(talk.info_hash);
@@ -227,7 +265,26 @@ impl Pool {
             && talk.reached < stage
         {
             talk.reached = stage;
-            self.stats.funnel.count(stage);
+            let Some(via) = talk.via else {
+                return;
+            };
+            if talk.incoming {
+                self.stats.incoming.funnel.count(stage);
+            } else {
+                self.stats.funnel.count(stage);
+                self.stats.via_mut(via).funnel.count(stage);
+            }
+        }
+    }
+
+    fn count_failure(&mut self, talk: &Talk, failure: Failure) {
+        if talk.incoming {
+            self.stats.incoming.failures.count(failure);
+            return;
+        }
+        self.stats.failures.count(failure);
+        if let Some(via) = talk.via {
+            self.stats.via_mut(via).failures.count(failure);
         }
     }
 }

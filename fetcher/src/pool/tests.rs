@@ -533,6 +533,50 @@ fn every_dial_has_one_attempt_told_before_the_end() {
 }
 
 #[test]
+fn peers_are_counted_by_how_they_are_reached_in_the_end() {
+    let mut world = World::new(config());
+    let (_, info_hash) = info(1, LEN);
+    world.peer(host(1), honest(1));
+    world.fetch(info_hash, &[host(1)]);
+    // Open after 40 ms; its handshake has come after 80.
+    world.run_until(world.now + Duration::from_millis(81));
+    let conn = ConnId(0);
+    world.pool.rerouted(conn, Via::TcpMse);
+    world.run();
+    let stats = world.pool.stats();
+    assert_eq!(stats.via(Via::Tcp).funnel.total(), 0);
+    let stages: Vec<_> = stats.via(Via::TcpMse).funnel.iter().map(|(_, count)| count).collect();
+    assert_eq!(stages, [0, 0, 1, 1, 1, 1, 1, 1]);
+    assert!(world.events.iter().any(|(_, event)| matches!(
+        event,
+        Event::Attempt {
+            via: Some(Via::TcpMse),
+            incoming: false,
+            size: Some(100_000),
+            ..
+        }
+    )));
+}
+
+#[test]
+fn the_time_of_a_success_is_counted() {
+    let mut world = World::new(config());
+    let (_, info_hash) = info(1, 10_000);
+    let (raw, _) = info(1, 10_000);
+    world.peer(host(1), Manner::Talks(Talker::honest(info_hash, &raw)));
+    world.pool.start(world.now, info_hash);
+    world.run_until(world.now + Duration::from_secs(1));
+    world.fetch(info_hash, &[host(1)]);
+    world.run();
+    let stats = world.pool.stats();
+    let from_start = stats.from_start.quantile(0.5).unwrap();
+    let from_dial = stats.from_dial.quantile(0.5).unwrap();
+    assert!(from_start.abs_diff(Duration::from_millis(1_120)) < Duration::from_millis(70));
+    assert!(from_dial.abs_diff(Duration::from_millis(120)) < Duration::from_millis(8));
+    assert_eq!((stats.from_start.count(), stats.verified()), (1, 1));
+}
+
+#[test]
 fn a_stranger_who_calls_is_hung_up_on() {
     let mut config = config();
     config.slots = 0;
