@@ -7,6 +7,8 @@
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::expect_used, clippy::panic))]
 
 mod above;
+pub mod fuzz;
+pub mod mse;
 mod streams;
 
 pub use above::Above;

@@ -1,0 +1,5 @@
+//! The properties of this room, for any bytes at all: what the fuzz targets and the property tests call.
+
+mod mse;
+
+pub use mse::mse;
