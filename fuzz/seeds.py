@@ -95,7 +95,7 @@ def torrent():
 
 def extension():
     said = {
-        "m": {"ut_metadata": 3, "ut_pex": 1}, "metadata_size": 16385, "v": "client", "p": 6881, "reqq": 255,
+        "m": {"LT_metadata": 14, "ut_holepunch": 4, "ut_metadata": 3, "ut_pex": 1}, "metadata_size": 16385, "v": "client", "p": 6881, "reqq": 255,
         "yourip": PEER4[:4], "ipv4": PEER4[:4], "ipv6": PEER6[:16], "upload_only": 1, "e": 0, "complete_ago": -1,
     }
     yield b"\0" + bencode(said)
@@ -103,6 +103,11 @@ def extension():
     yield b"\3" + bencode({"msg_type": 0, "piece": 1})
     yield b"\3" + bencode({"msg_type": 1, "piece": 0, "total_size": 5}) + b"hello"
     yield b"\3" + bencode({"msg_type": 2, "piece": 0})
+    yield b"\1\0\0\xff"
+    yield b"\1\1\0\0\1\0\0\0\0\0hello"
+    yield b"\2" + bencode({"added": PEER4, "added.f": b"\x0a", "added6": PEER6, "added6.f": b"\x10", "dropped": PEER4, "dropped6": PEER6})
+    yield b"\4\0\0" + PEER4 + bytes(4)
+    yield b"\4\2\1" + PEER6 + b"\0\0\0\3"
 
 
 def magnet():

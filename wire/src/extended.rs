@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use thiserror::Error;
 
 use crate::bencode::{self, BencodeError, Dict, Encoder, Limits, Value};
+use crate::lt_metadata;
 
 /// The extension number of the handshake itself.
 pub const HANDSHAKE: u8 = 0;
@@ -34,6 +35,11 @@ pub enum ExtendedError {
 pub struct ExtendedHandshake<'a> {
     /// Number for `ut_metadata` messages to the sender (BEP 9); 0 takes an earlier offer back.
     pub ut_metadata: Option<u8>,
+    /// Number for `LT_metadata` messages to the sender (see [`lt_metadata`](crate::lt_metadata)); 0 takes an earlier
+    /// offer back.
+    pub lt_metadata: Option<u8>,
+    /// Number for `ut_holepunch` messages to the sender (BEP 55); 0 takes an earlier offer back.
+    pub ut_holepunch: Option<u8>,
     /// Number for `ut_pex` messages to the sender (BEP 11); 0 takes an earlier offer back.
     pub ut_pex: Option<u8>,
     /// Bytes of the info dictionary, as claimed: any number at all (BEP 9).
@@ -67,6 +73,8 @@ impl<'a> ExtendedHandshake<'a> {
                 b"ipv4" => this.ipv4 = array(value).map(Ipv4Addr::from),
                 b"ipv6" => this.ipv6 = array(value).map(Ipv6Addr::from),
                 b"m" => {
+                    this.lt_metadata = number(value.get(lt_metadata::NAME));
+                    this.ut_holepunch = number(value.get(b"ut_holepunch"));
                     this.ut_metadata = number(value.get(b"ut_metadata"));
                     this.ut_pex = number(value.get(b"ut_pex"));
                 }
@@ -96,6 +104,8 @@ impl<'a> ExtendedHandshake<'a> {
             to.key(b"ipv6").bytes(&ip.octets());
         }
         to.key(b"m").begin_dict();
+        put_int(&mut to, lt_metadata::NAME, self.lt_metadata);
+        put_int(&mut to, b"ut_holepunch", self.ut_holepunch);
         put_int(&mut to, b"ut_metadata", self.ut_metadata);
         put_int(&mut to, b"ut_pex", self.ut_pex);
         to.end();
@@ -224,13 +234,15 @@ mod tests {
     proptest! {
         #[test]
         fn every_handshake_round_trips(
-            ut_metadata: Option<u8>, ut_pex: Option<u8>, metadata_size: Option<i64>, version: Option<[u8; 5]>,
+            extensions: [Option<u8>; 4], metadata_size: Option<i64>, version: Option<[u8; 5]>,
             port: Option<u16>, request_queue: Option<u32>, your_ip: Option<IpAddr>, ipv4: Option<Ipv4Addr>,
             ipv6: Option<Ipv6Addr>, upload_only: bool,
         ) {
+            let [ut_metadata, lt_metadata, ut_holepunch, ut_pex] = extensions;
             let version = version.as_ref().map(<[u8; 5]>::as_slice);
             let said = ExtendedHandshake {
-                ut_metadata, ut_pex, metadata_size, version, port, request_queue, your_ip, ipv4, ipv6, upload_only,
+                ut_metadata, lt_metadata, ut_holepunch, ut_pex, metadata_size, version, port, request_queue, your_ip,
+                ipv4, ipv6, upload_only,
             };
             let bytes = encoded(&said);
             prop_assert_eq!(ExtendedHandshake::decode(&bytes), Ok(said));

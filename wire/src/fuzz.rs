@@ -8,7 +8,7 @@ use crate::bencode::{self, Entry, Kind, Limits, Value};
 use crate::compact;
 use crate::krpc::{self, Body, Message};
 
-pub use peer::{extended, frames, handshake, info, magnet, torrent, ut_metadata};
+pub use peer::{extended, frames, handshake, info, lt_metadata, magnet, torrent, ut_holepunch, ut_metadata, ut_pex};
 
 /// Bencode: a view covers exactly what was read, agrees with itself at every level, and canonical input is
 /// reproduced byte for byte.

@@ -16,10 +16,13 @@ pub mod handshake;
 pub mod host_port;
 pub mod id;
 pub mod krpc;
+pub mod lt_metadata;
 pub mod magnet;
 pub mod message;
 pub mod metainfo;
+pub mod ut_holepunch;
 pub mod ut_metadata;
+pub mod ut_pex;
 
 pub use host_port::HostPort;
 pub use id::{Distance, InfoHash, InfoHashV2, NodeId, PeerId};

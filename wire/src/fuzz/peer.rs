@@ -1,11 +1,15 @@
 //! What peers and people send: handshakes, frames, extended messages, magnet links, torrents.
 
+use crate::compact;
 use crate::extended::{self, ExtendedHandshake};
 use crate::handshake::{self, Handshake};
+use crate::lt_metadata::LtMetadata;
 use crate::magnet::Magnet;
 use crate::message::{FrameTooLong, Frames, Message};
 use crate::metainfo::{self, Info, Salvaged, Torrent};
+use crate::ut_holepunch::UtHolepunch;
 use crate::ut_metadata::UtMetadata;
+use crate::ut_pex::UtPex;
 
 /// Handshake: what is read is written back byte for byte, and is what a reader of the first bytes expected.
 pub fn handshake(bytes: &[u8]) {
@@ -70,6 +74,41 @@ pub fn ut_metadata(payload: &[u8]) {
         let mut out = Vec::new();
         read.encode(&mut out);
         assert_eq!(UtMetadata::decode(&out), Ok(read));
+    }
+}
+
+/// `LT_metadata`: what is understood survives being written and read; what is asked for lies in the dictionary.
+pub fn lt_metadata(payload: &[u8]) {
+    if let Ok(read) = LtMetadata::decode(payload) {
+        let mut out = Vec::new();
+        read.encode(&mut out);
+        assert_eq!(LtMetadata::decode(&out), Ok(read));
+        if let LtMetadata::Request(parts) = read {
+            for total_size in [0, 1, 255, 256, 257, 40_000, u32::MAX] {
+                let bytes = parts.bytes(total_size);
+                assert!(bytes.start <= bytes.end && bytes.end <= total_size);
+            }
+        }
+    }
+}
+
+/// `ut_pex`: what is understood survives being written and read; every whole endpoint is a peer.
+pub fn ut_pex(payload: &[u8]) {
+    if let Ok(read) = UtPex::decode(payload) {
+        let peers = read.added.len() / compact::PEER4_LEN + read.added6.len() / compact::PEER6_LEN;
+        assert_eq!(read.peers().count(), peers);
+        let mut out = Vec::new();
+        read.encode(&mut out);
+        assert_eq!(UtPex::decode(&out), Ok(read));
+    }
+}
+
+/// `ut_holepunch`: what is understood survives being written and read.
+pub fn ut_holepunch(payload: &[u8]) {
+    if let Ok(read) = UtHolepunch::decode(payload) {
+        let mut out = Vec::new();
+        read.encode(&mut out);
+        assert_eq!(UtHolepunch::decode(&out), Ok(read));
     }
 }
 
