@@ -288,8 +288,8 @@ pub fn frontier(net: &Net) -> frontier::Config {
 
 /// What the host holds at most beside a job.
 pub const HOST: host::Limits = host::Limits {
-    // More than any profile dials at once.
-    connections: 4_096,
+    // More than any profile dials at once, and as many as a system that is asked for them gives descriptors.
+    connections: 16_384,
     // A caller costs a slot and a few kilobytes until its handshake says what it wants; few torrents have so many peers.
     accepted: 256,
     write_buffer: 1 << 20,
@@ -299,7 +299,7 @@ pub const HOST: host::Limits = host::Limits {
 
 /// What the host holds at most under a lab: the other end of every connection, and every answer.
 pub const LAB_HOST: host::Limits = host::Limits {
-    connections: 16_384,
+    connections: 32_768,
     accepted: 16_384,
     write_buffer: 16 << 20,
     send_backlog: 16_384,
@@ -308,7 +308,7 @@ pub const LAB_HOST: host::Limits = host::Limits {
 
 /// Descriptors to ask of the system: both ends of every connection of a lab, and room. Many systems begin with 1,024 or
 /// less, and a dial without one fails.
-pub const DESCRIPTORS: u64 = 32_768;
+pub const DESCRIPTORS: u64 = 65_536;
 
 /// Routers are looked up for this long, all together.
 pub const RESOLVE_WITHIN: Duration = Duration::from_secs(10);

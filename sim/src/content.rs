@@ -7,6 +7,7 @@ use wire::bencode::Encoder;
 use wire::{InfoHash, metainfo};
 use world::Seed;
 
+use crate::abuse::Trap;
 use crate::name::{self, Name};
 use crate::profile::Meta;
 
@@ -33,6 +34,8 @@ pub(crate) struct Torrent {
     /// Bytes of all files, without padding.
     pub(crate) total_bytes: u64,
     pub(crate) piece_length: u64,
+    /// How it trips its readers, if it does.
+    trap: Option<Trap>,
     /// Where file names, lengths and hashes come from.
     body: Seed,
 }
@@ -45,6 +48,8 @@ const SIZE_MAX: f64 = 31_457_280.0;
 const FILE_ENTRY: u64 = 70;
 /// What a v1 dictionary has besides files and pieces, bytes, about.
 const FRAME: u64 = 110;
+/// Lists inside one another in a trap: an honest dictionary has at most a handful.
+const NESTING: usize = 10_000;
 /// Files of a v2 torrent are few enough to keep the dictionary in the range of v1.
 const V2_FILES_MAX: u64 = 2000;
 
@@ -65,6 +70,15 @@ fn info_size(rng: &mut ChaCha8Rng) -> u64 {
         lognormal(rng, 24_247.0, 1.578)
     };
     size.clamp(SIZE_MIN, SIZE_MAX) as u64
+}
+
+/// Draws from a stream of its own: what a world without traps is like does not depend on them.
+fn trap(meta: &Meta, seed: Seed, number: u32) -> Option<Trap> {
+    let mut at: f64 = seed.derive_number("trap", u64::from(number)).rng().random();
+    meta.traps.iter().find_map(|&(trap, share)| {
+        at -= share;
+        (at < 0.0).then_some(trap)
+    })
 }
 
 /// Piece length by the habits of torrent makers (H8).
@@ -112,8 +126,14 @@ impl Torrent {
             multi,
             total_bytes,
             piece_length,
+            trap: trap(meta, seed, number),
             body: seed.derive_number("content body", u64::from(number)),
         }
+    }
+
+    /// Whether a reader with limits gets anything out of it.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.trap != Some(Trap::Nesting)
     }
 
     /// Appends the info dictionary.
@@ -141,7 +161,13 @@ impl Torrent {
         if let Some(padded) = padded {
             let mut pieces = vec![0; 20 * padded.div_ceil(self.piece_length) as usize];
             rng.fill_bytes(&mut pieces);
+            if self.trap == Some(Trap::Pieces) {
+                pieces.resize(pieces.len() + (1 << 20), 0);
+            }
             encoder.key(b"pieces").bytes(&pieces);
+        }
+        if self.trap == Some(Trap::Nesting) {
+            encoder.key(b"x").raw(&[[b'l'; NESTING], [b'e'; NESTING]].concat());
         }
         encoder.end();
     }
@@ -169,7 +195,11 @@ impl Torrent {
                 let share = (self.total_bytes as f64 * weight / sum) as u64;
                 let length = if number == last { rest } else { share.min(rest) };
                 rest -= length;
-                (name::file(rng, number), length)
+                let mut path = name::file(rng, number);
+                if self.trap == Some(Trap::Paths) {
+                    path.splice(..0, *b"../../../tmp/");
+                }
+                (path, length)
             })
             .collect()
     }

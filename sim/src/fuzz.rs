@@ -12,9 +12,27 @@ use wire::ut_metadata::UtMetadata;
 use wire::{InfoHash, NodeId, PeerId};
 use world::{Closed, ConnId, Effect, Input, Machine, Output, Seed, Time, Via};
 
+use crate::abuse::{Abuse, Trap};
 use crate::lab::Lab;
 use crate::population::Config;
 use crate::profile::{Liars, Profile};
+
+/// Half of those that would deliver.
+const ABUSE: &[(Abuse, f64)] = &[
+    (Abuse::Silence, 0.04),
+    (Abuse::Slow, 0.04),
+    (Abuse::WrongInfoHash, 0.04),
+    (Abuse::EndlessExtended, 0.04),
+    (Abuse::EndlessKeepalive, 0.04),
+    (Abuse::OversizePrefix, 0.04),
+    (Abuse::Absurd, 0.04),
+    (Abuse::WrongId, 0.04),
+    (Abuse::Rejects, 0.04),
+    (Abuse::WrongIndex, 0.04),
+    (Abuse::WrongLength, 0.04),
+    (Abuse::Twice, 0.04),
+    (Abuse::Fake, 0.04),
+];
 
 /// A world in which everything happens often: every kind of program, every lie, every way of a peer.
 fn world() -> Config {
@@ -31,7 +49,10 @@ fn world() -> Config {
     };
     profile.nodes.inbound_per_second = 2.0;
     profile.peers.accept = 0.9;
-    profile.meta.absurd = 0.2;
+    profile.peers.utp_only = 0.05;
+    profile.peers.silent = 0.1;
+    profile.peers.abuse = ABUSE;
+    profile.meta.traps = &[(Trap::Nesting, 0.1), (Trap::Paths, 0.1), (Trap::Pieces, 0.1)];
     Config {
         nodes: 24,
         torrents: 8,

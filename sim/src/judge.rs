@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use wire::InfoHash;
+use world::{Member as _, Tally, Via};
 
 use crate::counts::Counts;
 use crate::lab::Lab;
@@ -56,14 +57,14 @@ pub struct Report {
     pub nodes_asked: usize,
     /// Infohashes planted.
     pub planted: usize,
-    /// Infohashes of which some peer delivers over plain TCP.
+    /// Infohashes of which some peer delivers, by whatever transport.
     pub fetchable: usize,
     /// Infohashes that a delivered sample displayed.
     pub shown: usize,
     /// Of those, ones with a listed peer.
     pub shown_with_peers: usize,
-    /// Of those, ones of which some peer delivers over plain TCP.
-    pub shown_fetchable: usize,
+    /// Of those, ones of which some peer delivers, by the plainest transport by which one does.
+    pub shown_fetchable: Tally<Via>,
     /// Infohashes reported.
     pub found: usize,
     /// Shown ones that were reported.
@@ -72,8 +73,8 @@ pub struct Report {
     pub found_unknown: usize,
     /// Reported with metadata.
     pub fetched: usize,
-    /// Shown and fetchable ones that were reported with metadata.
-    pub fetched_shown: usize,
+    /// Shown and fetchable ones that were reported with metadata, by the plainest transport by which they could be had.
+    pub fetched_shown: Tally<Via>,
     /// Reported with metadata that differs from the truth, or that nobody could have given.
     pub wrong: usize,
     /// What the lab counted.
@@ -98,7 +99,15 @@ impl Report {
 
     /// Share of the shown and fetchable infohashes that were reported with metadata; 1 if there was none.
     pub fn fetch_rate(&self) -> f64 {
-        share(self.fetched_shown, self.shown_fetchable)
+        share(
+            self.fetched_shown.total() as usize,
+            self.shown_fetchable.total() as usize,
+        )
+    }
+
+    /// The same for those whose plainest transport is `via`.
+    pub fn fetch_rate_via(&self, via: Via) -> f64 {
+        share(self.fetched_shown[via] as usize, self.shown_fetchable[via] as usize)
     }
 
     /// get_peers queries for infohashes with peers, for each such infohash that was shown.
@@ -142,7 +151,7 @@ pub fn judge(
             .keys
             .all()
             .iter()
-            .filter(|key| population.fetchable(key))
+            .filter(|key| population.fetchable(key).is_some())
             .count(),
         counts: *lab.counts(),
         busiest: busiest(lab.pairs()),
@@ -153,7 +162,9 @@ pub fn judge(
         let key = &population.keys.all()[index as usize];
         report.shown += 1;
         report.shown_with_peers += usize::from(key.peers > 0);
-        report.shown_fetchable += usize::from(population.fetchable(key));
+        if let Some(via) = population.fetchable(key) {
+            report.shown_fetchable.count(via);
+        }
     }
     let (mut seen, mut fetched, mut wrong) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for row in found {
@@ -169,8 +180,10 @@ pub fn judge(
             continue;
         }
         let truth = population.truth_of(key);
-        if fetched.insert(row.infohash) {
-            report.fetched_shown += usize::from(shown && truth.fetchable);
+        if fetched.insert(row.infohash)
+            && let Some(via) = truth.fetchable.filter(|_| shown)
+        {
+            report.fetched_shown.count(via);
         }
         let told = (
             &*clean(&truth.name),
@@ -178,7 +191,7 @@ pub fn judge(
             truth.total_bytes,
             truth.piece_length,
         );
-        if !truth.fetchable || told != (&row.name, row.file_count, row.total_bytes, row.piece_length) {
+        if truth.fetchable.is_none() || told != (&row.name, row.file_count, row.total_bytes, row.piece_length) {
             wrong.insert(row.infohash);
         }
     }
@@ -224,11 +237,15 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "shown and fetchable: {} infohashes, of which {} were fetched ({:.2} %); rows unlike the truth: {}",
-            self.shown_fetchable,
-            self.fetched_shown,
+            self.shown_fetchable.total(),
+            self.fetched_shown.total(),
             percent(self.fetch_rate()),
             self.wrong
         )?;
+        for (via, fetchable) in self.shown_fetchable.iter().filter(|(_, fetchable)| *fetchable > 0) {
+            let fetched = self.fetched_shown[via];
+            writeln!(f, "  plainest by {}: {fetchable}, fetched {fetched}", via.label())?;
+        }
         writeln!(
             f,
             "cost: {:.2} get_peers per infohash with peers ({:.2} with all others), {:.3} samples asked per node and interval",
@@ -315,7 +332,7 @@ mod tests {
             file_count,
             total_bytes,
             piece_length,
-            metadata_ok: fetchable,
+            metadata_ok: fetchable.is_some(),
         }
     }
 
@@ -356,6 +373,9 @@ mod tests {
             (report.shown, report.found, report.found_shown, report.found_unknown),
             (shown, 10, 9, 1)
         );
-        assert_eq!((report.fetched, report.fetched_shown, report.wrong), (8, 8, 1));
+        assert_eq!(
+            (report.fetched, report.fetched_shown[Via::Tcp], report.wrong),
+            (8, 8, 1)
+        );
     }
 }

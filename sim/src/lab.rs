@@ -14,6 +14,7 @@ use crate::answer::Draft;
 use crate::callers::Callers;
 use crate::counts::Counts;
 use crate::guests::Guests;
+use crate::infos::Infos;
 use crate::keys::KeyIndex;
 use crate::net::Net;
 use crate::pair::{Bucket, Pair};
@@ -51,6 +52,7 @@ pub struct Lab {
     /// Open connections; `None` for one that is about to be turned away.
     sessions: KeyedMap<ConnId, Option<Session>>,
     calls: u64,
+    infos: Infos,
     guests: Guests,
     callers: Callers,
     queue: Queue,
@@ -65,8 +67,8 @@ pub struct Lab {
 impl Lab {
     /// Most pairs of hosts: what 16.5 million addresses and a dozen clients could fill is cut where memory would hurt.
     pub const PAIRS_MAX: usize = 1 << 22;
-    /// Most open connections. Each holds its info dictionary, 30 kB on average.
-    pub const SESSIONS_MAX: usize = 1 << 13;
+    /// Most open connections. One that waits for its caller takes under a kilobyte.
+    pub const SESSIONS_MAX: usize = 1 << 15;
 
     /// Builds the population of this seed, and its paths.
     pub fn new(config: Config, seed: Seed) -> Self {
@@ -84,6 +86,7 @@ impl Lab {
             sessions: KeyedMap::with_hasher(seed.derive("connections").hasher()),
             memories: KeyedMap::with_hasher(seed.derive("memories").hasher()),
             calls: 0,
+            infos: Infos::new(seed),
             guests: Guests::default(),
             queue: Queue::default(),
             draft: Draft::default(),
@@ -180,11 +183,25 @@ impl Lab {
         let mut stage = Stage {
             population: &self.population,
             queue: &mut self.queue,
+            infos: &mut self.infos,
             now,
             conn,
         };
         let session = Session::accept(&mut stage, key, peer, from.ip(), rtt, self.calls);
         self.sessions.insert(conn, Some(session));
+    }
+
+    fn helping(&mut self, now: Time, conn: ConnId) {
+        if let Some(Some(session)) = self.sessions.get_mut(&conn) {
+            let mut stage = Stage {
+                population: &self.population,
+                queue: &mut self.queue,
+                infos: &mut self.infos,
+                now,
+                conn,
+            };
+            session.helping(&mut stage);
+        }
     }
 
     fn received(&mut self, now: Time, conn: ConnId, bytes: &[u8]) {
@@ -194,6 +211,7 @@ impl Lab {
         let mut stage = Stage {
             population: &self.population,
             queue: &mut self.queue,
+            infos: &mut self.infos,
             now,
             conn,
         };
@@ -244,6 +262,10 @@ impl Machine for Lab {
                     payload.extend_from_slice(&bytes);
                     self.queue.recycle(bytes);
                     Effect::Write { conn, len }
+                }
+                What::Helping { conn } => {
+                    self.helping(now, conn);
+                    continue;
                 }
                 What::Close { conn } if self.sessions.remove(&conn).is_none() => continue,
                 What::Close { conn } => Effect::Close { conn },

@@ -7,9 +7,9 @@
 //! [`run()`]. [`judge()`] holds what a client found against what was planted and shown.
 //!
 //! The figures are those of `network-model.md`. What it has and this room does not: churn and births (a lab runs for
-//! minutes, and a contact is dead from the start), several nodes on one address (a lab on sockets has one port), IPv6,
-//! and peers that speak uTP or obfuscation only (they are silent, or hang up).
+//! minutes, and a contact is dead from the start), several nodes on one address (a lab on sockets has one port), IPv6.
 
+mod abuse;
 mod address;
 mod answer;
 mod callers;
@@ -19,6 +19,7 @@ mod counts;
 mod dice;
 pub mod fuzz;
 mod guests;
+mod infos;
 mod judge;
 mod keys;
 mod lab;
@@ -36,6 +37,7 @@ mod run;
 mod sample;
 mod swarm;
 
+pub use abuse::{Abuse, Trap};
 pub use counts::{Counts, Queries};
 pub use judge::{Busiest, Found, Report, judge};
 pub use lab::{Event, Lab};

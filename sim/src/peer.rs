@@ -1,6 +1,9 @@
-//! One TCP connection to a peer of the lab: handshake, extended handshake, ut_metadata (BEP 3, 9, 10).
+//! One connection to a peer of the lab: handshake, extended handshake, ut_metadata (BEP 3, 9, 10).
+
+mod enemy;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wire::PeerId;
@@ -10,18 +13,21 @@ use wire::message::{self, Frames, Message};
 use wire::ut_metadata::{BLOCK, UtMetadata};
 use world::{ConnId, Time};
 
+use crate::abuse::Abuse;
 use crate::client::{Habits, Kind};
 use crate::content::Torrent;
 use crate::dice::Dice;
+use crate::infos::Infos;
 use crate::keys::Key;
 use crate::population::Population;
 use crate::queue::{Queue, What};
-use crate::swarm::{Conduct, Peer};
+use crate::swarm::{Conduct, Door, Peer};
 
 /// Where a session's words go.
 pub(crate) struct Stage<'a> {
     pub(crate) population: &'a Population,
     pub(crate) queue: &'a mut Queue,
+    pub(crate) infos: &'a mut Infos,
     pub(crate) now: Time,
     pub(crate) conn: ConnId,
 }
@@ -44,8 +50,9 @@ pub(crate) struct Session {
     frames: Frames,
     /// The number that the caller gave ut_metadata.
     theirs: Option<u8>,
-    /// The info dictionary, once somebody has shaken hands for it.
-    info: Vec<u8>,
+    /// Bytes of the info dictionary, once somebody has shaken hands for it. The bytes themselves are shared: thousands of
+    /// callers who ask for nothing cost nothing.
+    info_len: usize,
     closing: bool,
 }
 
@@ -53,17 +60,6 @@ pub(crate) struct Session {
 const FRAME_MAX: u32 = 1 << 17;
 /// A tarpit drips so many bytes, one every ten seconds (J8), and then nothing.
 const DRIPS: u32 = 12;
-/// Sizes that no info dictionary has (`network-model.md` 3.3).
-const ABSURD: [i64; 7] = [
-    -1,
-    0,
-    1,
-    16_383,
-    2_147_483_647,
-    4_294_967_296,
-    9_223_372_036_854_775_807,
-];
-
 impl Session {
     /// A peer takes a call. `call` is unique to it.
     pub(crate) fn accept(
@@ -86,7 +82,7 @@ impl Session {
             open: false,
             frames: Frames::new(FRAME_MAX),
             theirs: None,
-            info: Vec::new(),
+            info_len: 0,
             closing: false,
         };
         if peer.conduct == Conduct::Tarpit {
@@ -102,7 +98,7 @@ impl Session {
                 );
             }
         } else if peer.conduct == Conduct::HangsUp && session.dice.happens(0, 0, 0.5) {
-            // Full; the other half hears that the handshake is not obfuscated.
+            // Full, and does not even listen; the other half listens first.
             session.close(stage);
         }
         session
@@ -110,7 +106,8 @@ impl Session {
 
     /// Bytes from the caller.
     pub(crate) fn receive(&mut self, stage: &mut Stage<'_>, mut bytes: &[u8]) {
-        if self.closing || self.peer.conduct == Conduct::Tarpit {
+        let deaf = matches!(self.peer.conduct, Conduct::Tarpit | Conduct::Abuses(Abuse::Silence));
+        if self.closing || deaf {
             return;
         }
         if !self.open {
@@ -141,19 +138,15 @@ impl Session {
         let (Some(heard), Some(torrent)) = (wanted, torrent) else {
             return self.close(stage);
         };
-        if self.peer.conduct == Conduct::HangsUp {
+        if self.peer.conduct == Conduct::HangsUp || self.peer.door == Door::Obfuscated {
             return self.close(stage);
         }
         self.open = true;
-        torrent.info(&mut self.info);
-        if self.peer.conduct == Conduct::Fakes {
-            let at = self.dice.below(0, 1, self.info.len() as u64) as usize;
-            self.info[at] ^= 1;
-        }
+        self.info_len = stage.infos.of(&self.key, &torrent).len();
         let habits = stage.population.config.profile.habits(self.peer.kind);
         let mut words = Vec::new();
         // No DHT bit: there is no node at the address of a peer.
-        let mut ours = Handshake::new(self.key.infohash, self.peer_id(habits));
+        let mut ours = Handshake::new(self.told_infohash(), self.peer_id(habits));
         if self.peer.conduct != Conduct::NoExtensions {
             ours = ours.with_extended();
         }
@@ -161,6 +154,9 @@ impl Session {
             ours = ours.with_fast();
         }
         ours.encode(&mut words);
+        if self.interrupts(stage, &mut words) {
+            return self.say(stage, words);
+        }
         let extends = heard.supports_extended() && ours.supports_extended();
         // libtorrent says what it has after its extended handshake, others before.
         let first = self.peer.kind == Kind::Libtorrent;
@@ -209,8 +205,7 @@ impl Session {
         let conduct = self.peer.conduct;
         let size = match conduct {
             Conduct::NoUtMetadata | Conduct::NoMetadata => None,
-            Conduct::Absurd => Some(ABSURD[self.dice.below(0, 3, ABSURD.len() as u64) as usize]),
-            _ => i64::try_from(self.info.len()).ok(),
+            _ => Some(self.told_size()),
         };
         let ours = ExtendedHandshake {
             ut_metadata: (conduct != Conduct::NoUtMetadata).then_some(habits.ut_metadata),
@@ -244,27 +239,32 @@ impl Session {
     }
 
     fn serve(&mut self, stage: &mut Stage<'_>, theirs: u8, piece: u32) {
-        let start = piece as usize * BLOCK;
         let serves = match self.peer.conduct {
-            Conduct::Delivers | Conduct::Fakes => true,
+            Conduct::Delivers => true,
+            Conduct::Abuses(abuse) => return self.serve_badly(stage, abuse, theirs, piece),
             Conduct::Quits => {
-                if piece > 0 || self.info.len() <= BLOCK {
+                if piece > 0 || self.info_len <= BLOCK {
                     return self.close(stage);
                 }
                 true
             }
             _ => false,
         };
-        let block = self.info.get(start..).filter(|rest| serves && !rest.is_empty());
-        let block = block.map(|rest| &rest[..rest.len().min(BLOCK)]);
+        let info = self.info(stage).filter(|_| serves);
+        let block = info.as_deref().and_then(|info| block_of(info, piece));
         let answer = block.map_or(UtMetadata::Reject { piece }, |bytes| UtMetadata::Data {
             piece,
-            total_size: i64::try_from(self.info.len()).unwrap_or(i64::MAX),
+            total_size: self.told_size(),
             bytes,
         });
-        let mut words = Vec::new();
+        let mut words = stage.queue.buffer();
         message::extended_frame(&mut words, theirs, |out| answer.encode(out));
         self.say(stage, words);
+    }
+
+    fn info(&self, stage: &mut Stage<'_>) -> Option<Arc<[u8]>> {
+        let torrent = stage.population.torrent(&self.key)?;
+        Some(stage.infos.of(&self.key, &torrent))
     }
 
     /// The next moment to say something: a round trip and a step of work from now, and after all that was said before.
@@ -281,6 +281,9 @@ impl Session {
         if !stage.queue.has_room() {
             return self.close(stage);
         }
+        if self.peer.conduct == Conduct::Abuses(Abuse::Slow) {
+            return self.drip(stage, &bytes);
+        }
         let at = self.next_word(stage);
         stage.queue.push(
             at,
@@ -296,6 +299,12 @@ impl Session {
         let at = self.next_word(stage);
         stage.queue.push(at, What::Close { conn: stage.conn });
     }
+}
+
+/// A piece of an info dictionary, if it has that many.
+fn block_of(info: &[u8], piece: u32) -> Option<&[u8]> {
+    let rest = info.get(piece as usize * BLOCK..).filter(|rest| !rest.is_empty())?;
+    Some(&rest[..rest.len().min(BLOCK)])
 }
 
 #[cfg(test)]

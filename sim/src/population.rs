@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use sha1::{Digest, Sha1};
 use wire::{InfoHash, NodeId};
-use world::Seed;
+use world::{Seed, Via};
 
 use crate::address::{Addresses, Host};
 use crate::content::Torrent;
@@ -54,8 +54,9 @@ pub struct Truth {
     pub piece_length: u64,
     /// Every peer that some node lists.
     pub peers: Vec<SocketAddr>,
-    /// Whether one of them delivers the metadata over plain TCP.
-    pub fetchable: bool,
+    /// The plainest way by which one of them delivers metadata that can be read: over TCP as it is, else over TCP to who
+    /// obfuscates, else over uTP. `None` if nobody does.
+    pub fetchable: Option<Via>,
 }
 
 /// What is at an address.
@@ -139,7 +140,7 @@ impl Population {
         for key in self.keys.all() {
             hasher.update(key.infohash.as_bytes());
             hasher.update(key.first_peer.to_be_bytes());
-            hasher.update([u8::from(self.fetchable(key))]);
+            hasher.update([self.fetchable(key).map_or(u8::MAX, |via| via as u8)]);
         }
         hasher.finalize().into()
     }
@@ -162,8 +163,9 @@ impl Population {
         self.keys.find(infohash).map(|index| &self.keys.all()[index])
     }
 
-    pub(crate) fn fetchable(&self, key: &Key) -> bool {
-        self.swarms.fetchable(key, self.keys.torrent(key).is_some())
+    pub(crate) fn fetchable(&self, key: &Key) -> Option<Via> {
+        let readable = self.torrent(key).is_some_and(|torrent| torrent.is_readable());
+        self.swarms.fetchable(key, readable)
     }
 
     pub(crate) fn torrent(&self, key: &Key) -> Option<Torrent> {
@@ -193,7 +195,7 @@ impl Population {
         self.keys.peer(host).map(|(key, rank)| Somebody::Peer(key, rank))
     }
 
-    /// Whether a peer accepts connections, and what it does then.
+    /// The peer that is listed at this address, unless it is silent or gone: it accepts by TCP or answers uTP, or both.
     pub(crate) fn callee(&self, to: SocketAddr) -> Option<(Key, Peer)> {
         let IpAddr::V4(ip) = to.ip() else { return None };
         let Some(Somebody::Peer(index, rank)) = self.at(ip) else {
@@ -201,8 +203,8 @@ impl Population {
         };
         let key = self.keys.all()[index as usize];
         let peer = self.peer(&key, rank);
-        let listens = to.port() == self.config.port
-            && !matches!(peer.conduct, Conduct::Silent | Conduct::Stale | Conduct::Resets);
+        let there = !matches!(peer.conduct, Conduct::Silent | Conduct::Stale | Conduct::Resets);
+        let listens = there && to.port() == peer.outcome().port(self.config.port);
         listens.then_some((key, peer))
     }
 }
@@ -237,7 +239,7 @@ mod tests {
         assert!(
             truth
                 .iter()
-                .all(|row| row.fetchable && !row.name.is_empty() && row.total_bytes > 0)
+                .all(|row| row.fetchable == Some(Via::Tcp) && !row.name.is_empty() && row.total_bytes > 0)
         );
         assert!(truth.is_sorted_by_key(|row| row.infohash));
     }
@@ -250,7 +252,8 @@ mod tests {
                 let addr = population.peer_addr(key, rank);
                 let peer = population.peer(key, rank);
                 assert_eq!(population.outcome(addr), peer.outcome());
-                assert_eq!(population.callee(addr).is_some(), peer.outcome() == Outcome::Accept);
+                let reached = peer.outcome() == Outcome::Accept || peer.utp;
+                assert_eq!(population.callee(addr).is_some(), reached);
             }
         }
         assert_eq!(population.outcome("10.0.0.1:6881".parse().unwrap()), Outcome::Silent);

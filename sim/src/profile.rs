@@ -1,9 +1,11 @@
-//! Worlds as plain data: `ideal` for correctness, `realistic` for policies (`network-model.md` 3.1 and 3.2).
+//! Worlds as plain data: `ideal` for correctness, `realistic` for policies, `hostile` for limits (`network-model.md` 3.1
+//! to 3.3).
 //!
 //! Marks as there: F seen in public, C read in source code, D derived, G guessed so that the whole reproduces the F.
 
 use std::time::Duration;
 
+use crate::abuse::{Abuse, Trap};
 use crate::client::{Habits, Kind};
 
 /// Everything that makes one lab unlike another, apart from its size and its seed.
@@ -173,15 +175,21 @@ pub struct Keys {
 pub struct Peers {
     /// Accepts a TCP connection.
     pub accept: f64,
-    /// Says nothing: NAT, firewall; reachable by uTP only.
+    /// Does not answer a SYN: NAT, firewall.
     pub silent: f64,
+    /// Of all listed peers: answers uTP and is silent by TCP. A part of `silent`.
+    pub utp_only: f64,
+    /// Of those that accept: answers uTP, too.
+    pub utp: f64,
+    /// Of those that accept: hangs up on whoever does not obfuscate (MSE).
+    pub mse_required: f64,
     /// Refuses.
     pub reset: f64,
     /// Has gone.
     pub stale: f64,
-    /// Of those that accept: the handshake comes back.
+    /// Of those that are reached: the handshake comes back, in the clear.
     pub handshake: f64,
-    /// Of those that accept: a tarpit, which sends a byte in ten seconds.
+    /// Of those that are reached: a tarpit, which sends a byte in ten seconds.
     pub tarpit: f64,
     /// Of those that shake hands: knows the extension protocol and ut_metadata.
     pub ut_metadata: f64,
@@ -197,12 +205,23 @@ pub struct Peers {
     pub step_ms: f64,
     /// Deviation of its logarithm.
     pub step_sigma: f64,
+    /// Of those that would deliver: what they do instead.
+    pub abuse: &'static [(Abuse, f64)],
 }
 
 impl Peers {
-    /// Chance that one listed peer delivers the metadata over plain TCP.
+    /// Shares of all listed peers that shake hands: in the clear over TCP, obfuscated over TCP only, over uTP only.
+    pub fn shakes(&self) -> [f64; 3] {
+        [
+            self.accept * self.handshake,
+            self.accept * self.mse_required,
+            self.utp_only * self.handshake,
+        ]
+    }
+
+    /// Chance that one listed peer would deliver the metadata by some transport, if it is no enemy.
     pub fn delivers(&self) -> f64 {
-        self.accept * self.handshake * self.ut_metadata * self.has_metadata * self.finish
+        self.shakes().iter().sum::<f64>() * self.ut_metadata * self.has_metadata * self.finish
     }
 }
 
@@ -217,10 +236,8 @@ pub struct Meta {
     pub hybrid: f64,
     /// Share of names that trip careless readers: broken UTF-8, control characters, quotes, 300 bytes.
     pub odd_names: f64,
-    /// Share of delivering peers whose metadata does not hash to the infohash.
-    pub fake: f64,
-    /// Share of delivering peers that announce an absurd metadata_size.
-    pub absurd: f64,
+    /// Shares of torrents that are made to trip their readers.
+    pub traps: &'static [(Trap, f64)],
 }
 
 /// Shares of contacts that answer with lies (table J).
@@ -254,6 +271,23 @@ impl Liars {
         reflector: 0.0,
     };
 }
+
+/// What peers do in `hostile`. Where 3.3 has no figure it is 0.01 (G).
+const HOSTILE_PEERS: &[(Abuse, f64)] = &[
+    (Abuse::Fake, 0.05),
+    (Abuse::Absurd, 0.03),
+    (Abuse::OversizePrefix, 0.03),
+    (Abuse::WrongInfoHash, 0.03),
+    (Abuse::Rejects, 0.05),
+    (Abuse::EndlessKeepalive, 0.02),
+    (Abuse::EndlessExtended, 0.02),
+    (Abuse::Slow, 0.05),
+    (Abuse::Silence, 0.01),
+    (Abuse::WrongId, 0.01),
+    (Abuse::WrongIndex, 0.01),
+    (Abuse::WrongLength, 0.01),
+    (Abuse::Twice, 0.01),
+];
 
 impl Profile {
     /// The habits of a kind.
@@ -291,6 +325,9 @@ impl Profile {
             peers: Peers {
                 accept: 1.0,
                 silent: 0.0,
+                utp_only: 0.0,
+                utp: 1.0,
+                mse_required: 0.0,
                 reset: 0.0,
                 stale: 0.0,
                 handshake: 1.0,
@@ -302,12 +339,9 @@ impl Profile {
                 seeds: 1.0,
                 step_ms: 0.0,
                 step_sigma: 0.0,
+                abuse: &[],
             },
-            meta: Meta {
-                fake: 0.0,
-                absurd: 0.0,
-                ..Self::meta()
-            },
+            meta: Self::meta(),
             liars: Liars::NONE,
         }
     }
@@ -333,7 +367,10 @@ impl Profile {
             },
             peers: Peers {
                 accept: 0.27, // G5 G, as the next three
-                silent: 0.47, // 0.04 of it answers uTP (G7)
+                silent: 0.47,
+                utp_only: 0.04,     // G7 G
+                utp: 0.80,          // G: on by default in LT, UT and TR, which are 0.87 of all (I3)
+                mse_required: 0.04, // G8 G
                 reset: 0.06,
                 stale: 0.20,
                 handshake: 0.84, // G6 G, as the next four
@@ -345,6 +382,10 @@ impl Profile {
                 seeds: 0.75,            // G2 F
                 step_ms: 230.0,         // three steps and three round trips: median 1.1 s (G11 G)
                 step_sigma: 0.9,        // G11 G
+                abuse: &[
+                    (Abuse::Fake, 0.002),    // J9 G
+                    (Abuse::Absurd, 0.0003), // J10 F
+                ],
             },
             meta: Self::meta(),
             liars: Liars {
@@ -356,6 +397,69 @@ impl Profile {
                 bad_nodes: 0.005,    // J7 G
                 reflector: 0.001,    // J12 G
             },
+        }
+    }
+
+    /// The same with many enemies among nodes, peers and torrents (3.3). Forged packets and floods are not of a lab:
+    /// tests send them.
+    pub fn hostile() -> Self {
+        let realistic = Self::realistic();
+        Self {
+            name: "hostile",
+            net: Net {
+                loss: Some(Loss {
+                    good_s: 30.0,
+                    bad_s: 2.0,
+                    in_good: 0.01,
+                    in_bad: 0.50,
+                }),
+                duplicate: 0.01,
+                reorder: 0.02,
+                ..realistic.net
+            },
+            nodes: Nodes {
+                contacts: Contacts {
+                    answering: 0.40,
+                    dead: 0.25,
+                    natted: 0.10,
+                    forged: 0.25,
+                },
+                ..realistic.nodes
+            },
+            peers: Peers {
+                tarpit: 0.10,
+                handshake: 0.75, // what the tarpits leave of 0.84
+                abuse: HOSTILE_PEERS,
+                ..realistic.peers
+            },
+            meta: Meta {
+                traps: &[(Trap::Nesting, 0.005), (Trap::Paths, 0.01), (Trap::Pieces, 0.005)],
+                odd_names: 0.04, // 0.02 more for control characters and reading directions
+                ..realistic.meta
+            },
+            liars: Liars {
+                id_chaser: 0.12, // table J, as the rest
+                fake_values: 0.05,
+                fake_samples: 0.05,
+                oversize: 0.02,
+                malformed: 0.05,
+                bad_nodes: 0.05,
+                reflector: 0.01,
+            },
+            ..realistic
+        }
+    }
+
+    /// Everybody is there, and every peer only holds the line: what ten thousand connections at once are measured with.
+    pub fn tarpit() -> Self {
+        let ideal = Self::ideal();
+        Self {
+            name: "tarpit",
+            peers: Peers {
+                abuse: &[(Abuse::Silence, 1.0)],
+                ..ideal.peers
+            },
+            ..ideal
         }
     }
 
@@ -460,8 +564,7 @@ impl Profile {
             v2: 0.01,         // H9 G: 1 to 2 % together
             hybrid: 0.01,
             odd_names: 0.02, // H10 G
-            fake: 0.002,     // J9 G
-            absurd: 0.0003,  // J10 F
+            traps: &[],
         }
     }
 }
@@ -472,7 +575,7 @@ mod tests {
 
     #[test]
     fn shares_add_up_to_one() {
-        for profile in [Profile::ideal(), Profile::realistic()] {
+        for profile in [Profile::ideal(), Profile::realistic(), Profile::hostile()] {
             let Classes {
                 open,
                 fullcone,
@@ -501,7 +604,10 @@ mod tests {
     #[test]
     fn derived_shares_are_those_of_the_model() {
         let profile = Profile::realistic();
-        assert!((profile.peers.delivers() - 0.172).abs() < 0.001); // G6
+        let [plain, ..] = profile.peers.shakes();
+        let after = profile.peers.delivers() / profile.peers.shakes().iter().sum::<f64>();
+        assert!((plain * after - 0.172).abs() < 0.001); // G6
+        assert!((profile.peers.delivers() - 0.206).abs() < 0.001); // G6, G7 and G8
         let sampling: f64 = Kind::ALL
             .iter()
             .map(|kind| profile.nodes.kinds[kind.index()] * profile.habits(*kind).sampling)

@@ -21,6 +21,10 @@ pub(crate) enum What {
     Close {
         conn: ConnId,
     },
+    /// More of what never ends.
+    Helping {
+        conn: ConnId,
+    },
 }
 
 /// An entry: earliest first, and among equals the first that came.
@@ -47,7 +51,7 @@ impl What {
     const fn size(&self) -> usize {
         match self {
             Self::Datagram { bytes, .. } | Self::Write { bytes, .. } => bytes.len(),
-            Self::Close { .. } => 0,
+            Self::Close { .. } | Self::Helping { .. } => 0,
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What the peers of a swarm turn out to be, for whoever dials them (`network-model.md` G5 and G6).
 
-use world::Seed;
+use world::{Seed, Via};
 
+use crate::abuse::Abuse;
 use crate::client::Kind;
 use crate::dice::{Beta, Dice};
 use crate::keys::Key;
-use crate::profile::{Meta, Peers, Profile};
+use crate::profile::{Peers, Profile};
 
 /// What a listed address does when it is dialled. A lab on sockets has one listening port for all peers, so the listed
 /// port says it: see [`Outcome::port`].
@@ -53,7 +54,7 @@ pub(crate) enum Conduct {
     Stale,
     /// Refuses.
     Resets,
-    /// Accepts and closes: full, or wants obfuscation, which this is not.
+    /// Accepts and closes: full.
     HangsUp,
     /// A byte in ten seconds.
     Tarpit,
@@ -65,11 +66,23 @@ pub(crate) enum Conduct {
     NoMetadata,
     /// Closes before all is sent.
     Quits,
-    /// Sends bytes that do not hash to the infohash.
-    Fakes,
-    /// Claims a size that no info dictionary has.
-    Absurd,
+    /// Means harm.
+    Abuses(Abuse),
 }
+
+/// By what a peer can be reached, if it is there at all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Door {
+    /// TCP, obfuscated or not.
+    Open,
+    /// TCP, and hangs up on plaintext (G8).
+    Obfuscated,
+    /// uTP alone (G7).
+    UtpOnly,
+}
+
+/// All doors, in the order of [`Peers::shakes`].
+const DOORS: [Door; 3] = [Door::Open, Door::Obfuscated, Door::UtpOnly];
 
 /// The order of weights in [`Swarms`]: all ways not to deliver.
 const FAILURES: [Conduct; 9] = [
@@ -88,18 +101,30 @@ const FAILURES: [Conduct; 9] = [
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Peer {
     pub(crate) conduct: Conduct,
+    pub(crate) door: Door,
+    /// Answers uTP.
+    pub(crate) utp: bool,
     pub(crate) kind: Kind,
     pub(crate) seed: bool,
 }
 
 impl Peer {
-    /// What dialling it gives.
+    /// What dialling it by TCP gives.
     pub(crate) const fn outcome(self) -> Outcome {
-        match self.conduct {
-            Conduct::Silent | Conduct::Stale => Outcome::Silent,
-            Conduct::Resets => Outcome::Refused,
+        match (self.conduct, self.door) {
+            (Conduct::Silent | Conduct::Stale, _) | (_, Door::UtpOnly) => Outcome::Silent,
+            (Conduct::Resets, _) => Outcome::Refused,
             _ => Outcome::Accept,
         }
+    }
+
+    /// The plainest way by which it delivers, if it does.
+    pub(crate) fn delivers(self) -> Option<Via> {
+        (self.conduct == Conduct::Delivers).then_some(match self.door {
+            Door::Open => Via::Tcp,
+            Door::Obfuscated => Via::TcpMse,
+            Door::UtpOnly => Via::Utp,
+        })
     }
 }
 
@@ -108,7 +133,6 @@ impl Peer {
 pub(crate) struct Swarms {
     dice: Dice,
     peers: Peers,
-    meta: Meta,
     kinds: [f64; 6],
     /// How well the peers of one swarm deliver; the mean is `peers.delivers()`.
     quality: Option<Beta>,
@@ -119,15 +143,16 @@ impl Swarms {
     pub(crate) fn new(profile: &Profile, seed: Seed) -> Self {
         let peers = profile.peers;
         let delivers = peers.delivers();
-        let shakes = peers.accept * peers.handshake;
+        let shakes = peers.shakes().iter().sum::<f64>();
         let extended = shakes * peers.ut_metadata;
-        let tarpits = peers.accept * peers.tarpit;
+        let reached = peers.accept + peers.utp_only;
+        let tarpits = reached * peers.tarpit;
         let failures = [
             peers.stale,
-            peers.silent,
+            (peers.silent - peers.utp_only).max(0.0),
             peers.reset,
             tarpits,
-            (peers.accept - shakes - tarpits).max(0.0),
+            (reached - shakes - tarpits).max(0.0),
             (shakes - extended) / 2.0,
             (shakes - extended) / 2.0,
             extended * (1.0 - peers.has_metadata),
@@ -136,7 +161,6 @@ impl Swarms {
         Self {
             dice: Dice::new(seed, "swarms"),
             peers,
-            meta: profile.meta,
             kinds: profile.nodes.kinds,
             quality: peers
                 .correlation
@@ -156,23 +180,48 @@ impl Swarms {
             [Conduct::Silent, Conduct::Resets][swarm.pick(rank, 0, &[self.peers.silent, self.peers.reset])]
         } else if !swarm.happens(rank, 1, quality) {
             FAILURES[swarm.pick(rank, 2, &self.failures)]
-        } else if swarm.happens(rank, 3, self.meta.fake) {
-            Conduct::Fakes
-        } else if swarm.happens(rank, 4, self.meta.absurd) {
-            Conduct::Absurd
         } else {
-            Conduct::Delivers
+            self.abuse(swarm, rank).map_or(Conduct::Delivers, Conduct::Abuses)
         };
+        let door = match conduct {
+            Conduct::Silent | Conduct::Stale | Conduct::Resets => Door::Open,
+            // Nobody hears what they want to be spoken to in.
+            Conduct::Tarpit | Conduct::HangsUp => {
+                DOORS[swarm.pick(rank, 7, &[self.peers.accept, 0.0, self.peers.utp_only])]
+            }
+            _ => DOORS[swarm.pick(rank, 7, &self.peers.shakes())],
+        };
+        let answers = !matches!(conduct, Conduct::Silent | Conduct::Stale | Conduct::Resets);
         Peer {
             conduct,
+            door,
+            utp: answers && (door == Door::UtpOnly || swarm.happens(rank, 8, self.peers.utp)),
             kind: Kind::ALL[swarm.pick(rank, 5, &self.kinds)],
             seed: swarm.happens(rank, 6, self.peers.seeds),
         }
     }
 
-    /// Whether any listed peer would deliver over plain TCP.
-    pub(crate) fn fetchable(&self, key: &Key, torrent: bool) -> bool {
-        torrent && (0..key.peers).any(|rank| self.peer(key, torrent, rank).conduct == Conduct::Delivers)
+    /// What a peer that would deliver does instead, if it means harm.
+    fn abuse(&self, swarm: Dice, rank: u64) -> Option<Abuse> {
+        let mut at = swarm.unit(rank, 3);
+        self.peers.abuse.iter().find_map(|&(abuse, share)| {
+            at -= share;
+            (at < 0.0).then_some(abuse)
+        })
+    }
+
+    /// The plainest way by which any listed peer delivers, if one does.
+    pub(crate) fn fetchable(&self, key: &Key, torrent: bool) -> Option<Via> {
+        let ways = (0..key.peers).filter_map(|rank| self.peer(key, torrent, rank).delivers());
+        // In the order of the list, and hardly ever all of them: most torrents have a peer that any client reaches.
+        let mut best = None;
+        for way in ways.take_while(|_| torrent) {
+            best = best.into_iter().chain([way]).min();
+            if way == Via::Tcp {
+                break;
+            }
+        }
+        best
     }
 }
 
@@ -197,7 +246,10 @@ mod tests {
         let peers: Vec<Peer> = (0..20_000).map(|origin| swarms.peer(&key(origin), true, 0)).collect();
         let share = |is: &dyn Fn(&Peer) -> bool| peers.iter().filter(|peer| is(peer)).count() as f64 / 20_000.0;
         let about = |have: f64, want: f64| assert!((have - want).abs() < 0.012, "{have} for {want}");
-        about(share(&|peer| peer.conduct == Conduct::Delivers), 0.172);
+        about(share(&|peer| peer.delivers() == Some(Via::Tcp)), 0.172);
+        about(share(&|peer| peer.delivers() == Some(Via::TcpMse)), 0.008);
+        about(share(&|peer| peer.delivers() == Some(Via::Utp)), 0.025);
+        about(share(&|peer| peer.utp), 0.04 + 0.27 * 0.8);
         about(share(&|peer| peer.outcome() == Outcome::Accept), 0.27);
         about(share(&|peer| peer.conduct == Conduct::Stale), 0.20);
         about(share(&|peer| peer.outcome() == Outcome::Refused), 0.06);
@@ -212,16 +264,16 @@ mod tests {
             delivers(0) && delivers(1)
         };
         let share = (0..20_000).filter(|origin| both(*origin)).count() as f64 / 20_000.0;
-        // Independent peers: 0.172 squared, 0.030. Beta with concentration 6: 0.172 * (1 + 6 * 0.172) / 7, 0.050.
-        assert!((0.045..0.055).contains(&share), "{share}");
+        // Independent peers: 0.206 squared, 0.042. Beta with concentration 6: 0.206 * (1 + 6 * 0.206) / 7, 0.066.
+        assert!((0.060..0.071).contains(&share), "{share}");
     }
 
     #[test]
     fn keys_without_a_torrent_deliver_nothing() {
         let swarms = Swarms::new(&Profile::realistic(), Seed::from_number(1));
-        assert!((0..1000).all(|origin| !swarms.fetchable(&key(origin), false)));
+        assert!((0..1000).all(|origin| swarms.fetchable(&key(origin), false).is_none()));
         let ideal = Swarms::new(&Profile::ideal(), Seed::from_number(1));
-        assert!((0..1000).all(|origin| ideal.fetchable(&key(origin), true)));
+        assert!((0..1000).all(|origin| ideal.fetchable(&key(origin), true) == Some(Via::Tcp)));
     }
 
     #[test]

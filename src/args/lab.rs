@@ -66,6 +66,10 @@ pub enum LabProfile {
     Ideal,
     /// Loss, NAT, dead and forged contacts, mixed clients with their quirks, most peers unreachable
     Realistic,
+    /// The same, with many nodes, peers and torrents that mean harm
+    Hostile,
+    /// Everyone answers, and no peer ever says a word: to measure connections that are held
+    Tarpit,
 }
 
 impl InsideLabArgs {

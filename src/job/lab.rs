@@ -138,6 +138,8 @@ fn build(args: &LabArgs, signals: bool) -> anyhow::Result<(Stage, Lab)> {
     let profile = match args.profile {
         LabProfile::Ideal => Profile::ideal(),
         LabProfile::Realistic => Profile::realistic(),
+        LabProfile::Hostile => Profile::hostile(),
+        LabProfile::Tarpit => Profile::tarpit(),
     };
     let config = sim::Config {
         nodes: args.nodes,
@@ -159,7 +161,7 @@ fn write_truth(lab: &Lab, path: &Path) -> anyhow::Result<()> {
 
 /// The row of an infohash whose metadata can be had, or of one whose cannot.
 fn entry(truth: &Truth) -> Entry<'_> {
-    let torrent = truth.fetchable.then(|| Torrent {
+    let torrent = truth.fetchable.map(|_| Torrent {
         name: &truth.name,
         file_count: truth.file_count,
         total_bytes: truth.total_bytes,

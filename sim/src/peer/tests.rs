@@ -6,6 +6,7 @@ use wire::{InfoHash, metainfo};
 use world::{Closed, Effect, Input, Machine, Output, Seed, Via};
 
 use super::*;
+use crate::abuse::ABSURD_SIZES;
 use crate::lab::Lab;
 use crate::population::Config;
 use crate::profile::Profile;
@@ -220,13 +221,13 @@ fn peers_fail_in_every_way_of_the_model() {
     assert_eq!(blocks(&quitter).0, info[..BLOCK]);
     assert!(quitter.closed.is_some());
 
-    let (fake, info) = heard_with(|profile| profile.meta.fake = 1.0);
+    let (fake, info) = heard_with(|profile| profile.peers.abuse = &[(Abuse::Fake, 1.0)]);
     let (got, _) = blocks(&fake);
     assert!(got.len() == info.len() && got != info);
 
-    let (absurd, info) = heard_with(|profile| profile.meta.absurd = 1.0);
+    let (absurd, info) = heard_with(|profile| profile.peers.abuse = &[(Abuse::Absurd, 1.0)]);
     let size = ExtendedHandshake::decode(&theirs(&absurd)).unwrap().metadata_size;
-    assert!(size.is_some_and(|size| ABSURD.contains(&size)) && size != i64::try_from(info.len()).ok());
+    assert!(size.is_some_and(|size| ABSURD_SIZES.contains(&size)) && size != i64::try_from(info.len()).ok());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use dialler::Dialler;
 use naive::Naive;
 use sim::{Config, Ended, Lab, Plan, Profile};
-use world::{Seed, Time};
+use world::{Seed, Time, Via};
 
 fn lab(profile: Profile, nodes: usize, torrents: usize, seed: u64) -> Lab {
     let config = Config {
@@ -104,8 +104,13 @@ fn three_swarms_in_five_have_one_peer_and_one_in_three_delivers() {
     let found = dial(&mut lab);
     between(found.success_of_all(), 0.27, 0.34);
     between(found.success_of_first(), 0.15, 0.19);
-    let fetchable = lab.population().truth().filter(|row| row.fetchable).count();
-    assert_eq!(found.succeeded(), fetchable);
+    let fetchable = lab
+        .population()
+        .truth()
+        .filter(|row| row.fetchable == Some(Via::Tcp))
+        .count();
+    // One in a thousand peers takes longer than the dialler waits.
+    between(found.succeeded() as f64 / fetchable as f64, 0.997, 1.0);
 }
 
 #[test]

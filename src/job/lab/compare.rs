@@ -5,8 +5,9 @@ use std::io::BufRead;
 use sim::{Found, Lab, judge};
 use store::clean;
 use store::metadata::{self, Row};
+use world::{Member as _, Via};
 
-use crate::report::Figures;
+use crate::report::{Figures, thousands};
 
 /// Holds the rows of a crawl against the lab's truth. Only what samples displayed in this run is asked for: nobody can
 /// find what nobody shows.
@@ -26,14 +27,26 @@ pub fn compare(lab: &Lab, rows: impl BufRead, figures: &mut Figures) {
     );
     figures.count(
         "fetchable",
-        report.shown_fetchable as u64,
-        "of the displayed, with a peer that delivers over plain TCP",
+        report.shown_fetchable.total(),
+        "of the displayed, with a peer that delivers, by whatever transport",
     );
     figures.count(
         "fetched",
-        report.fetched_shown as u64,
+        report.fetched_shown.total(),
         format!("of these, with metadata ({})", percent(report.fetch_rate())),
     );
+    for (via, fetchable) in report.shown_fetchable.iter().filter(|(_, fetchable)| *fetchable > 0) {
+        figures.count(
+            key(via),
+            report.fetched_shown[via],
+            format!(
+                "of the {} whose plainest transport is {} ({})",
+                thousands(fetchable),
+                via.label(),
+                percent(report.fetch_rate_via(via))
+            ),
+        );
+    }
     figures.count(
         "wrong",
         report.wrong as u64,
@@ -72,6 +85,16 @@ pub fn compare(lab: &Lab, rows: impl BufRead, figures: &mut Figures) {
         report.counts.samples_to_known_refusers,
         "sampling queries received by a node that had shown that it does not sample",
     );
+}
+
+/// What run.json calls the infohashes fetched whose plainest transport this is.
+const fn key(via: Via) -> &'static str {
+    match via {
+        Via::Tcp => "fetched_tcp",
+        Via::TcpMse => "fetched_tcp_mse",
+        Via::Utp => "fetched_utp",
+        Via::UtpMse => "fetched_utp_mse",
+    }
 }
 
 /// A row as the judge wants it.
