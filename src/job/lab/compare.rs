@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use sim::{Found, Lab, judge};
+use sim::{Found, Lab, Report, judge};
 use store::clean;
 use store::metadata::{self, Row};
 use world::{Member as _, Via};
@@ -35,18 +35,7 @@ pub fn compare(lab: &Lab, rows: impl BufRead, figures: &mut Figures) {
         report.fetched_shown.total(),
         format!("of these, with metadata ({})", percent(report.fetch_rate())),
     );
-    for (via, fetchable) in report.shown_fetchable.iter().filter(|(_, fetchable)| *fetchable > 0) {
-        figures.count(
-            key(via),
-            report.fetched_shown[via],
-            format!(
-                "of the {} whose plainest transport is {} ({})",
-                thousands(fetchable),
-                via.label(),
-                percent(report.fetch_rate_via(via))
-            ),
-        );
-    }
+    by_transport(&report, figures);
     figures.count(
         "wrong",
         report.wrong as u64,
@@ -85,6 +74,23 @@ pub fn compare(lab: &Lab, rows: impl BufRead, figures: &mut Figures) {
         report.counts.samples_to_known_refusers,
         "sampling queries received by a node that had shown that it does not sample",
     );
+}
+
+/// The same by the plainest transport by which an infohash could be had.
+fn by_transport(report: &Report, figures: &mut Figures) {
+    let percent = |share: f64| format!("{:.2}%", 100.0 * share);
+    for (via, fetchable) in report.shown_fetchable.iter().filter(|(_, fetchable)| *fetchable > 0) {
+        figures.count(
+            key(via),
+            report.fetched_shown[via],
+            format!(
+                "of the {} whose plainest transport is {} ({})",
+                thousands(fetchable),
+                via.label(),
+                percent(report.fetch_rate_via(via))
+            ),
+        );
+    }
 }
 
 /// What run.json calls the infohashes fetched whose plainest transport this is.
