@@ -395,6 +395,8 @@ pub fn pool(net: &Net, attempts_per_infohash: u32, peers_per_infohash: u32) -> f
             start: 2,
             stagger: Duration::from_millis(750),
             parallel: 4,
+            // One stagger more for a peer that has shown itself.
+            patience: Duration::from_millis(750),
             hold_back: Duration::from_secs(2),
             attempts_per_infohash,
             peers_per_infohash: usize::try_from(peers_per_infohash).unwrap_or(usize::MAX),

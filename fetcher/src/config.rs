@@ -39,12 +39,16 @@ pub enum Exclusion {
 /// How peers of one infohash are tried (crawlers R7).
 #[derive(Clone, Copy, Debug)]
 pub struct Dialling {
-    /// Peers dialled at once, to begin with.
+    /// Peers dialled at once, to begin with. One, if it has delivered before, or if more than half of the dials of late
+    /// delivered: the second would nearly always be for nothing.
     pub start: usize,
     /// One more peer at once for each of these that passes.
     pub stagger: Duration,
     /// Never more than this many peers at once.
     pub parallel: usize,
+    /// Nobody else is dialled while a peer that opened, or gave its handshake, less than this ago is still there: of those
+    /// that open, two in three deliver (network-model G6: 0.84 x 0.95 x 0.93 x 0.86).
+    pub patience: Duration,
     /// Nobody else is dialled while a peer that had come to its pieces less than this ago is still delivering: it will
     /// most likely finish (network-model G6: 0.8), and a SYN less is sent.
     pub hold_back: Duration,

@@ -39,6 +39,7 @@ fn config() -> Config {
             start: 2,
             stagger: Duration::from_millis(750),
             parallel: 3,
+            patience: Duration::from_millis(400),
             hold_back: Duration::from_secs(1),
             attempts_per_infohash: 6,
             peers_per_infohash: 5,
@@ -135,9 +136,9 @@ impl Run {
                 let info_hash = steps.torrent();
                 let (host, port) = (steps.next() % 6, u16::from(steps.next() % 2));
                 let peer = SocketAddr::from(([192, 0, 2, host], 1_000 + port));
-                self.pool.offer(self.now, info_hash, peer);
+                self.pool.offer(info_hash, peer);
             }
-            3 => self.pool.no_more_peers(self.now, steps.torrent()),
+            3 => self.pool.no_more_peers(steps.torrent()),
             4 if steps.next() < 32 => self.pool.cancel(self.now, steps.torrent()),
             5 if steps.next() < 4 => self.pool.handle(self.now, Input::Stop),
             6 => self.pass(Duration::from_millis(u64::from(steps.next()) * 10)),

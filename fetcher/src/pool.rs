@@ -9,6 +9,7 @@ mod books;
 mod gather;
 mod hosts;
 mod hunt;
+mod luck;
 mod memory;
 mod outbox;
 mod peers;
@@ -29,6 +30,7 @@ use world::{ConnId, Input, KeyedMap, Machine, Member, Output, Seed, Tally, Time,
 use crate::{Config, Ending, Event, Failure, Stage, Stats};
 use hosts::{Host, Hosts};
 use hunt::Hunt;
+use luck::Luck;
 use memory::Memory;
 pub use memory::Standing;
 use outbox::Outbox;
@@ -52,6 +54,7 @@ pub struct Pool {
     max_talks: usize,
     hosts: Hosts,
     memory: Memory,
+    luck: Luck,
     room: Room,
     timers: Timers,
     /// Hunts to be looked at, each once.
@@ -76,6 +79,7 @@ impl Pool {
             max_talks: config.max_connections,
             hosts: Hosts::new(seed.derive("fetcher hosts")),
             memory: Memory::new(config.memory, seed.derive("fetcher memory")),
+            luck: Luck::default(),
             room: Room::new(config.limits.assembly_bytes),
             timers: Timers::new(seed.derive("fetcher timers")),
             awake: VecDeque::new(),
@@ -111,7 +115,7 @@ impl Pool {
 
     /// Somebody names a peer of an infohash in work; of any other it is ignored. Naming a peer again is a vote for it.
     /// Whether the address may be dialled at all is for the caller to know.
-    pub fn offer(&mut self, now: Time, info_hash: InfoHash, peer: SocketAddr) {
+    pub fn offer(&mut self, info_hash: InfoHash, peer: SocketAddr) {
         let Some(hunt) = self.hunts.get_mut(&info_hash) else {
             return;
         };
@@ -124,13 +128,12 @@ impl Pool {
             }
         }
         self.wake(info_hash);
-        self.settle(now);
     }
 
     /// A peer of this infohash named another, as [`Event::Named`] told, and it may be dialled. `flags` are what was said
     /// of it there.
-    pub fn offer_named(&mut self, now: Time, info_hash: InfoHash, peer: SocketAddr, _by: SocketAddr, _flags: u8) {
-        self.offer(now, info_hash, peer);
+    pub fn offer_named(&mut self, info_hash: InfoHash, peer: SocketAddr, _by: SocketAddr, _flags: u8) {
+        self.offer(info_hash, peer);
     }
 
     /// The transport reaches the peer of an open connection another way than it did: it is counted there from now on, and
@@ -149,18 +152,16 @@ impl Pool {
     }
 
     /// Nobody will name another peer: the infohash is given up when those that are known were tried.
-    pub fn no_more_peers(&mut self, now: Time, info_hash: InfoHash) {
+    pub fn no_more_peers(&mut self, info_hash: InfoHash) {
         if let Some(hunt) = self.hunts.get_mut(&info_hash) {
             hunt.no_more_peers = true;
             self.wake(info_hash);
-            self.settle(now);
         }
     }
 
     /// Gives up an infohash, as [`Ending::Cancelled`].
     pub fn cancel(&mut self, now: Time, info_hash: InfoHash) {
         self.end_hunt(now, info_hash, Ending::Cancelled, Failure::Cancelled);
-        self.settle(now);
     }
 
     /// Infohashes that can be started now.
@@ -198,7 +199,7 @@ impl Pool {
         &self.stats
     }
 
-    /// Does everything that has become possible, until nothing more has.
+    /// Does everything that has become possible, until nothing more has. Called when the outbox is empty.
     fn settle(&mut self, now: Time) {
         loop {
             if let Some(info_hash) = self.awake.pop_front() {
@@ -264,11 +265,14 @@ impl Machine for Pool {
             Input::Tick | Input::Datagram { .. } => {}
         }
         self.expire(now);
-        self.settle(now);
     }
 
-    fn poll(&mut self, _now: Time, payload: &mut Vec<u8>) -> Option<Output<Event>> {
-        self.outbox.pop(payload)
+    fn poll(&mut self, now: Time, payload: &mut Vec<u8>) -> Option<Output<Event>> {
+        // Only when all that was told has been told: who is dialled is chosen among all peers of an answer, not the first.
+        self.outbox.pop(payload).or_else(|| {
+            self.settle(now);
+            self.outbox.pop(payload)
+        })
     }
 
     fn deadline(&self) -> Option<Time> {

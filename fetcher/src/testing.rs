@@ -30,6 +30,7 @@ pub(crate) fn config() -> Config {
             start: 2,
             stagger: Duration::from_millis(750),
             parallel: 4,
+            patience: Duration::from_millis(500),
             hold_back: Duration::from_secs(3),
             attempts_per_infohash: 5,
             peers_per_infohash: 20,
@@ -120,9 +121,9 @@ impl World {
     pub(crate) fn fetch(&mut self, info_hash: InfoHash, peers: &[SocketAddr]) {
         self.pool.start(self.now, info_hash);
         for &peer in peers {
-            self.pool.offer(self.now, info_hash, peer);
+            self.pool.offer(info_hash, peer);
         }
-        self.pool.no_more_peers(self.now, info_hash);
+        self.pool.no_more_peers(info_hash);
         self.drain();
     }
 

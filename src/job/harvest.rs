@@ -287,7 +287,7 @@ impl Harvest {
                 work.fetching = true;
             }
             // Named again by another node: another vote for it.
-            pool.offer(now, info_hash, peer);
+            pool.offer(info_hash, peer);
         }
     }
 
@@ -299,7 +299,7 @@ impl Harvest {
         work.lookup = None;
         work.spare = spare;
         if let (true, Some(pool)) = (work.fetching, &mut self.pool) {
-            pool.no_more_peers(now, info_hash);
+            pool.no_more_peers(info_hash);
             return;
         }
         let outcome = match (work.peers.is_empty(), answered >= WITNESSES) {

@@ -76,16 +76,17 @@ impl Hunt {
         dialling.attempts_per_infohash != 0 && self.tried >= dialling.attempts_per_infohash
     }
 
-    /// Whether one more peer may be dialled, if there is one and it is free. Those that deliver hold others back until
-    /// `held_until`.
-    pub(super) fn turn(&self, now: Time, held_until: Time, dialling: &Dialling) -> Turn {
+    /// Whether one more peer may be dialled, if there is one and it is free. Those that get on hold others back until
+    /// `held_until`; beside one that is `likely` to deliver, the first of all is dialled only after a stagger.
+    pub(super) fn turn(&self, now: Time, held_until: Time, likely: bool, dialling: &Dialling) -> Turn {
         if self.attempts_spent(dialling) || self.live.len() >= dialling.parallel {
             return Turn::Never;
         }
         if now < held_until {
             return Turn::At(held_until);
         }
-        let start = dialling.start.clamp(1, dialling.parallel.max(1));
+        let start = if likely { 1 } else { dialling.start };
+        let start = start.clamp(1, dialling.parallel.max(1));
         let Some(first_dial) = self.first_dial.filter(|_| self.live.len() >= start) else {
             return Turn::Now;
         };
@@ -120,6 +121,7 @@ mod tests {
         start: 2,
         stagger: Duration::from_millis(750),
         parallel: 4,
+        patience: Duration::from_millis(500),
         hold_back: Duration::from_secs(3),
         attempts_per_infohash: 10,
         peers_per_infohash: 20,
@@ -134,20 +136,28 @@ mod tests {
 
     #[test]
     fn two_at_once_then_one_each_stagger_to_four() {
-        let turn = |live| hunt_with(live).turn(Time::ZERO, Time::ZERO, &DIALLING);
+        let turn = |live| hunt_with(live).turn(Time::ZERO, Time::ZERO, false, &DIALLING);
         assert_eq!(turn(0), Turn::Now);
         assert_eq!(turn(1), Turn::Now);
         assert_eq!(turn(2), Turn::At(Time::from_micros(750_000)));
         assert_eq!(turn(3), Turn::At(Time::from_micros(1_500_000)));
         assert_eq!(turn(4), Turn::Never);
         let later = Time::from_micros(1_500_000);
-        assert_eq!(hunt_with(3).turn(later, Time::ZERO, &DIALLING), Turn::Now);
+        assert_eq!(hunt_with(3).turn(later, Time::ZERO, false, &DIALLING), Turn::Now);
+    }
+
+    #[test]
+    fn beside_a_likely_peer_the_second_waits_a_stagger() {
+        let turn = |live| hunt_with(live).turn(Time::ZERO, Time::ZERO, true, &DIALLING);
+        assert_eq!(turn(0), Turn::Now);
+        assert_eq!(turn(1), Turn::At(Time::from_micros(750_000)));
+        assert_eq!(turn(2), Turn::At(Time::from_micros(1_500_000)));
     }
 
     #[test]
     fn a_delivering_peer_holds_back_the_next() {
         let held_until = Time::from_secs(3);
-        let turn = |now| hunt_with(1).turn(now, held_until, &DIALLING);
+        let turn = |now| hunt_with(1).turn(now, held_until, false, &DIALLING);
         assert_eq!(turn(Time::ZERO), Turn::At(held_until));
         assert_eq!(turn(held_until), Turn::Now);
     }
@@ -156,6 +166,6 @@ mod tests {
     fn attempts_end_the_dialling() {
         let mut hunt = hunt_with(0);
         hunt.tried = DIALLING.attempts_per_infohash;
-        assert_eq!(hunt.turn(Time::ZERO, Time::ZERO, &DIALLING), Turn::Never);
+        assert_eq!(hunt.turn(Time::ZERO, Time::ZERO, false, &DIALLING), Turn::Never);
     }
 }

@@ -16,6 +16,8 @@ pub enum Standing {
     Avoided,
     /// Nothing is known.
     Unknown,
+    /// Has answered a handshake lately, and has not delivered: it can be reached.
+    Met,
     /// Has delivered this often, decayed.
     Proven(u8),
 }
@@ -38,6 +40,8 @@ struct Entry {
     avoid_until: Time,
     successes: u8,
     last_success: Time,
+    /// When it last answered a handshake.
+    last_met: Option<Time>,
 }
 
 impl Entry {
@@ -46,6 +50,11 @@ impl Entry {
         let half_lives = now.since(self.last_success).as_micros() / half_life.as_micros().max(1);
         let halvings = u32::try_from(half_lives).unwrap_or(u32::MAX);
         self.successes.checked_shr(halvings).unwrap_or(0)
+    }
+
+    /// Whether it answered a handshake within a half-life.
+    fn is_met(&self, now: Time, half_life: Duration) -> bool {
+        self.last_met.is_some_and(|met| now.since(met) < half_life)
     }
 }
 
@@ -67,6 +76,7 @@ impl Memory {
             return Standing::Avoided;
         }
         match entry.proven(now, self.config.success_half_life) {
+            0 if entry.is_met(now, self.config.success_half_life) => Standing::Met,
             0 => Standing::Unknown,
             proven => Standing::Proven(proven),
         }
@@ -81,6 +91,11 @@ impl Memory {
             entry.silences = 0;
             entry.avoid_until = Time::ZERO;
         });
+    }
+
+    /// The endpoint answered a handshake with our infohash.
+    pub(super) fn met(&mut self, now: Time, peer: SocketAddr) {
+        self.update(peer, |entry| entry.last_met = Some(now));
     }
 
     /// The endpoint failed, and this is what it says about it.
@@ -207,6 +222,15 @@ mod tests {
         assert_eq!(after(1), Standing::Proven(2));
         assert_eq!(after(3), Standing::Unknown);
         assert_eq!(after(100), Standing::Unknown);
+    }
+
+    #[test]
+    fn one_that_answered_is_better_than_one_unknown_for_a_while() {
+        let mut memory = memory(10);
+        memory.met(Time::ZERO, peer(1));
+        let standing = |days: u64| memory.standing(Time::from_secs(days * 24 * HOUR), peer(1));
+        assert_eq!((standing(0), standing(1)), (Standing::Met, Standing::Unknown));
+        assert!(Standing::Unknown < Standing::Met && Standing::Met < Standing::Proven(1));
     }
 
     #[test]

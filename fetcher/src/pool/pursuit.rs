@@ -49,9 +49,10 @@ impl Pool {
             if !hunt.peers.any_ready() {
                 return Turn::Never;
             }
-            let talks = hunt.live.iter().filter_map(|conn| self.talks.get(conn));
-            let held_until = talks.map(|talk| talk.holds_until).max().unwrap_or(Time::ZERO);
-            let turn = hunt.turn(now, held_until, &self.config.dialling);
+            let talks = || hunt.live.iter().filter_map(|conn| self.talks.get(conn));
+            let held_until = talks().map(|talk| talk.holds_until).max().unwrap_or(Time::ZERO);
+            let likely = talks().any(|talk| talk.likely);
+            let turn = hunt.turn(now, held_until, likely, &self.config.dialling);
             if turn != Turn::Now {
                 return turn;
             }
@@ -100,8 +101,9 @@ impl Pool {
         hunt.tried += 1;
         hunt.first_dial.get_or_insert(now);
         self.hosts.take(host);
-        self.talks
-            .insert(conn, Talk::new(now, info_hash, peer, host, &self.config));
+        let mut talk = Talk::new(now, info_hash, peer, host, &self.config);
+        talk.likely = self.luck.is_good() || matches!(self.memory.standing(now, peer), Standing::Proven(_));
+        self.talks.insert(conn, talk);
         self.timers.set(Alarm::Talk(conn), now + self.config.deadlines.connect);
         self.stats.funnel.count(Stage::Dialled);
         self.stats.most_connections = self.stats.most_connections.max(self.talks.len());

@@ -22,7 +22,9 @@ pub(super) struct Talk {
     host: Host,
     pub(super) session: Session,
     pub(super) phase: Phase,
-    /// While the peer delivers, nobody else is dialled before this.
+    /// When it was dialled, it was more likely than not to deliver.
+    pub(super) likely: bool,
+    /// While the peer gets on, nobody else is dialled before this.
     pub(super) holds_until: Time,
     /// The assembly that the peer adds to.
     pub(super) assembly: Option<Key>,
@@ -81,6 +83,7 @@ impl Talk {
             host,
             session: Session::new(info_hash, config),
             phase: Phase::Connecting,
+            likely: false,
             holds_until: Time::ZERO,
             assembly: None,
             begun: now,
@@ -112,6 +115,7 @@ impl Pool {
             return;
         };
         talk.via = Some(via);
+        talk.holds_until = now + self.config.dialling.patience;
         talk.opened_after = Some(now.since(talk.begun));
         let peer_id = self.peer_id;
         self.outbox.write(conn, |out| talk.session.greet(peer_id, out));
@@ -180,7 +184,8 @@ impl Pool {
     }
 
     fn shook_hands(&mut self, now: Time, conn: ConnId) {
-        if let Some(talk) = self.talks.get(&conn) {
+        if let Some(talk) = self.talks.get_mut(&conn) {
+            talk.holds_until = now + self.config.dialling.patience;
             let client = &self.config.client;
             self.outbox.write(conn, |out| talk.session.extend(client, out));
         }
@@ -217,8 +222,14 @@ impl Pool {
         self.hosts.release(talk.host);
         self.freed.push_back(talk.host);
         self.room.forget(conn);
+        if !talk.incoming {
+            self.luck.count(result);
+        }
         if let Err(failure) = result {
             self.count_failure(&talk, failure);
+            if talk.reached >= Stage::Handshaken {
+                self.memory.met(now, talk.peer);
+            }
             self.memory.failed(now, talk.peer, failure.lesson());
         }
         if let Some(hunt) = self.hunts.get_mut(&talk.info_hash) {
