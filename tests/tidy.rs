@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fetcher", &["wire", "world"]),
     ("transport", &["wire", "world"]),
     ("host", &["world"]),
-    ("sim", &["wire", "world"]),
+    ("sim", &["transport", "wire", "world"]),
     ("store", &["wire"]),
 ];
 

@@ -1,5 +1,6 @@
 //! One connection to a peer of the lab: handshake, extended handshake, ut_metadata (BEP 3, 9, 10).
 
+mod cover;
 mod enemy;
 
 use std::net::IpAddr;
@@ -22,6 +23,7 @@ use crate::keys::Key;
 use crate::population::Population;
 use crate::queue::{Queue, What};
 use crate::swarm::{Conduct, Door, Peer};
+use cover::{Cover, Terms};
 
 /// Where a session's words go.
 pub(crate) struct Stage<'a> {
@@ -39,6 +41,8 @@ pub(crate) struct Session {
     peer: Peer,
     caller: IpAddr,
     rtt: Duration,
+    call: u64,
+    cover: Cover,
     dice: Dice,
     /// Words so far; numbers the draws.
     words: u64,
@@ -75,6 +79,8 @@ impl Session {
             peer,
             caller,
             rtt,
+            call,
+            cover: Cover::new(),
             dice: Dice::new(stage.population.seed, "sessions").of(call),
             words: 0,
             said_at: stage.now,
@@ -104,12 +110,36 @@ impl Session {
         session
     }
 
-    /// Bytes from the caller.
-    pub(crate) fn receive(&mut self, stage: &mut Stage<'_>, mut bytes: &[u8]) {
+    /// Bytes from the caller, as they came off the wire.
+    pub(crate) fn receive(&mut self, stage: &mut Stage<'_>, bytes: &[u8]) {
         let deaf = matches!(self.peer.conduct, Conduct::Tarpit | Conduct::Abuses(Abuse::Silence));
         if self.closing || deaf {
             return;
         }
+        if self.cover.is_bare() {
+            return self.read(stage, bytes);
+        }
+        let terms = Terms {
+            infohash: self.key.infohash,
+            // G: libtorrent prefers plaintext where it is offered, others do not.
+            prefers_rc4: self.peer.kind != Kind::Libtorrent,
+            seed: stage.population.seed.derive_number("mse", self.call),
+        };
+        let (mut stream, mut answer) = (Vec::new(), Vec::new());
+        if self.cover.take(terms, bytes, &mut stream, &mut answer).is_err() {
+            return self.close(stage);
+        }
+        if !answer.is_empty() {
+            self.send(stage, answer);
+        }
+        if self.cover.is_bare() && self.peer.door == Door::Obfuscated {
+            return self.close(stage);
+        }
+        self.read(stage, &stream);
+    }
+
+    /// Bytes of the stream.
+    fn read(&mut self, stage: &mut Stage<'_>, mut bytes: &[u8]) {
         if !self.open {
             let missing = handshake::LEN - self.opening.len();
             let (head, rest) = bytes.split_at(missing.min(bytes.len()));
@@ -138,7 +168,7 @@ impl Session {
         let (Some(heard), Some(torrent)) = (wanted, torrent) else {
             return self.close(stage);
         };
-        if self.peer.conduct == Conduct::HangsUp || self.peer.door == Door::Obfuscated {
+        if self.peer.conduct == Conduct::HangsUp {
             return self.close(stage);
         }
         self.open = true;
@@ -277,7 +307,13 @@ impl Session {
         self.said_at
     }
 
-    fn say(&mut self, stage: &mut Stage<'_>, bytes: Vec<u8>) {
+    fn say(&mut self, stage: &mut Stage<'_>, mut bytes: Vec<u8>) {
+        self.cover.put_on(&mut bytes);
+        self.send(stage, bytes);
+    }
+
+    /// Orders bytes to be sent, as they go on the wire.
+    fn send(&mut self, stage: &mut Stage<'_>, bytes: Vec<u8>) {
         if !stage.queue.has_room() {
             return self.close(stage);
         }

@@ -78,6 +78,7 @@ impl Session {
                 message::extended_frame(&mut bytes, NOBODYS_ID, |out| out.resize(out.len() + NONSENSE, b'x'));
             }
         }
+        self.cover.put_on(&mut bytes);
         let conn = stage.conn;
         stage.queue.push(stage.now, What::Write { conn, bytes });
         stage.queue.push(stage.now + HELPING_EVERY, What::Helping { conn });

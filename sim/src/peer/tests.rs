@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use transport::mse::{Initiator, Level};
 use wire::{InfoHash, metainfo};
 use world::{Closed, Effect, Input, Machine, Output, Seed, Via};
 
@@ -177,9 +178,75 @@ fn a_piece_beyond_the_end_is_rejected() {
 fn a_call_for_another_torrent_is_ended() {
     let mut lab = lab(Kind::Libtorrent, |_| {});
     let (_, to, _) = big(&lab);
-    for words in [opening(InfoHash::new([1; 20])), vec![b'x'; 100]] {
-        let heard = call(&mut lab, to, &[&words]);
-        assert!(heard.bytes.is_empty() && heard.closed.is_some());
+    let heard = call(&mut lab, to, &[&opening(InfoHash::new([1; 20]))]);
+    assert!(heard.bytes.is_empty() && heard.closed.is_some());
+    // It might be a key and the longest padding. What follows is not.
+    let heard = call(&mut lab, to, &[&[b'x'; 1000]]);
+    assert!(heard.closed.is_some());
+}
+
+/// Calls, and answers whatever is heard with what `says` makes of it, until it has nothing more to say.
+fn converse(lab: &mut Lab, to: SocketAddr, first: Vec<u8>, mut says: impl FnMut(&[u8]) -> Option<Vec<u8>>) {
+    let from = SocketAddr::from(([127, 0, 0, 1], 5000));
+    let (conn, via) = (CONN, Via::Tcp);
+    lab.handle(Time::ZERO, Input::Accepted { conn, from, to, via });
+    let (mut now, mut next) = (Time::ZERO, Some(first));
+    while let Some(bytes) = next.take() {
+        lab.handle(now, Input::Received { conn, bytes: &bytes });
+        let mut heard = Vec::new();
+        while let Some(at) = lab.deadline() {
+            now = at;
+            while let Some(output) = lab.poll(now, &mut heard) {
+                assert!(matches!(output, Output::Effect(Effect::Write { .. })), "{output:?}");
+            }
+        }
+        next = says(&heard);
+    }
+    lab.handle(
+        now,
+        Input::Closed {
+            conn,
+            why: Closed::Reset,
+        },
+    );
+}
+
+#[test]
+fn peers_understand_who_obfuscates() {
+    for kind in [Kind::Libtorrent, Kind::Transmission] {
+        let mut lab = lab(kind, |profile| {
+            (profile.peers.handshake, profile.peers.mse_required) = (0.0, 1.0);
+        });
+        let (infohash, to, _) = big(&lab);
+        assert!(
+            call(&mut lab, to, &[&opening(infohash)]).bytes.is_empty(),
+            "in the clear"
+        );
+        let words = opening(infohash);
+        let (initial, rest) = words.split_at(handshake::LEN);
+        let (mut first, mut secured) = (Vec::new(), None);
+        let mut caller = Initiator::new(infohash, Level::Both, initial, Seed::from_number(3), &mut first);
+        let mut stream = Vec::new();
+        converse(&mut lab, to, first, |mut heard| {
+            let mut out = Vec::new();
+            if secured.is_none() {
+                secured = caller.receive(&mut heard, &mut out).unwrap();
+                if let Some(secured) = &mut secured {
+                    let mut rest = rest.to_vec();
+                    secured.encrypt(&mut rest);
+                    out.append(&mut rest);
+                }
+            }
+            if let Some(secured) = &mut secured {
+                let start = stream.len();
+                stream.extend_from_slice(heard);
+                secured.decrypt(&mut stream[start..]);
+            }
+            (!out.is_empty()).then_some(out)
+        });
+        assert_eq!(stream[..20], words[..20]);
+        assert_eq!(stream[28..48], *infohash.as_bytes());
+        assert!(stream.len() > handshake::LEN);
     }
 }
 
