@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use host::{AppendFile, DirLock, FileError};
-use store::journal::Done;
-use store::{Manifest, Sealed, Standing, StoreError, metadata, peers, survey};
+use store::journal::{Done, Entry};
+use store::{Form, Manifest, Sealed, Standing, StoreError, metadata, peers, survey};
 use wire::InfoHash;
 
 use crate::args::OutArgs;
@@ -28,10 +28,10 @@ pub enum Table {
 }
 
 impl Table {
-    const fn header(self) -> &'static str {
+    const fn form(self) -> Form {
         match self {
-            Self::Metadata => metadata::HEADER,
-            Self::Peers => peers::HEADER,
+            Self::Metadata => metadata::FORM,
+            Self::Peers => peers::FORM,
         }
     }
 
@@ -129,7 +129,7 @@ impl Output {
         };
         let mut done = BTreeSet::new();
         if args.stdout_only {
-            output.kept = keep.then(|| format!("{}\n", table.header()).into_bytes());
+            output.kept = keep.then(|| format!("{}\n", table.form().header).into_bytes());
         } else {
             output.open_files(args, network, &mut done)?;
         }
@@ -138,7 +138,7 @@ impl Output {
             host::create_dir(&dir).map_err(|error| at(error, "--data-dir"))?;
             output.torrents = Some(dir);
         }
-        output.print(format!("{}\n", table.header()).as_bytes())?;
+        output.print(format!("{}\n", table.form().header).as_bytes())?;
         Ok(Opened { output, done })
     }
 
@@ -167,14 +167,16 @@ impl Output {
         let is_named = check_network(&network_file, network)?;
         let mut rows = AppendFile::open(&path).map_err(|error| at(error, "--output"))?;
         let mut journal = AppendFile::open(&journal).map_err(in_data_dir)?;
-        let standing = survey(self.table.header(), &mut rows, &mut journal)
+        let standing = survey(self.table.form(), &mut rows, &mut journal)
             .map_err(|error| refused(error, &path, &args.data_dir))?;
         cut(&mut rows, &mut journal, &standing)?;
         if !is_named {
             host::replace_file(&network_file, network.as_bytes())?;
         }
-        let sealed = Sealed::begin(rows, journal, &standing, |earlier: Done| {
-            done.insert(earlier.info_hash);
+        let sealed = Sealed::begin(rows, journal, &standing, |earlier| {
+            if let Entry::Done(earlier) = earlier {
+                done.insert(earlier.info_hash);
+            }
         });
         self.file = Some(sealed.with_context(|| format!("cannot continue {}", path.display()))?);
         self.path = Some(path);

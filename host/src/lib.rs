@@ -24,4 +24,4 @@ pub use files::{AppendFile, DirLock, FileError, FileFault, create_dir, read_file
 pub use resolve::{ResolveError, Resolved, Resolver};
 pub use run::{Ended, Why, run};
 pub use stage::{Limits, Setup, Stage, raise_descriptor_limit};
-pub use stop::Stopper;
+pub use stop::{Stopper, Waker};

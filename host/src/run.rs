@@ -215,7 +215,8 @@ where
             self.drain(now)?;
         }
         self.world.tcp.tidy(now);
-        if self.machine.deadline().is_some_and(|deadline| deadline <= now) {
+        let woken = self.stopper.woken();
+        if woken || self.machine.deadline().is_some_and(|deadline| deadline <= now) {
             self.tell(now, Input::Tick)?;
         }
         let mut more = false;

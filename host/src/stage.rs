@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::{HostError, Stopper, lab};
+use crate::{HostError, Stopper, Waker, lab};
 
 /// Asked of the kernel for a UDP socket, bytes: a second of a busy crawl. It may give less (`net.core.rmem_max`).
 const RECEIVE_BUFFER: usize = 4 << 20;
@@ -138,6 +138,11 @@ impl Stage {
     /// Ends the run on this stage, from anywhere.
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
+    }
+
+    /// Wakes the run on this stage, from anywhere.
+    pub fn waker(&self) -> Waker {
+        self.stopper.waker()
     }
 }
 

@@ -1,8 +1,8 @@
-//! Asking a run to end, from a signal or from another thread.
+//! Asking a run to end or to look again, from a signal or from another thread.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{self, Context, Poll};
 
 /// Ends a run from anywhere: it can be cloned and sent to other threads, and used before the run begins.
 #[derive(Clone, Default, Debug)]
@@ -11,7 +11,29 @@ pub struct Stopper(Arc<State>);
 #[derive(Default, Debug)]
 struct State {
     asked: AtomicU32,
-    task: Mutex<Option<Waker>>,
+    woken: AtomicBool,
+    task: Mutex<Option<task::Waker>>,
+}
+
+impl State {
+    fn wake_task(&self) {
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(task) = &*task {
+            task.wake_by_ref();
+        }
+    }
+}
+
+/// Tells a run from another thread that something its machine waits for is there.
+#[derive(Clone, Debug)]
+pub struct Waker(Arc<State>);
+
+impl Waker {
+    /// The machine gets [`world::Input::Tick`] soon; several calls may become one.
+    pub fn wake(&self) {
+        self.0.woken.store(true, Ordering::Release);
+        self.0.wake_task();
+    }
 }
 
 impl Stopper {
@@ -19,10 +41,17 @@ impl Stopper {
     pub fn stop(&self) {
         // Saturates in effect: the loop looks at no more than two.
         self.0.asked.fetch_add(1, Ordering::AcqRel);
-        let task = self.0.task.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(task) = &*task {
-            task.wake_by_ref();
-        }
+        self.0.wake_task();
+    }
+
+    /// A way to wake the same run.
+    pub(crate) fn waker(&self) -> Waker {
+        Waker(Arc::clone(&self.0))
+    }
+
+    /// Whether it was woken since this was last asked.
+    pub(crate) fn woken(&self) -> bool {
+        self.0.woken.swap(false, Ordering::AcqRel)
     }
 
     /// How often it was asked; `cx` is woken when it is asked again.

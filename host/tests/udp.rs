@@ -144,6 +144,28 @@ fn a_tick_comes_at_the_deadline_even_when_it_moved() {
 }
 
 #[test]
+fn a_run_that_waits_for_nothing_can_be_woken() {
+    let stage = Stage::open(&setup()).unwrap();
+    let waker = stage.waker();
+    // Before the run and while it sleeps: both are heard.
+    waker.wake();
+    let mut ticks = 0;
+    play(
+        stage,
+        |_| (),
+        |acts, _, input| {
+            assert_eq!(input, Input::Tick);
+            ticks += 1;
+            if ticks == 2 {
+                return acts.done();
+            }
+            let waker = waker.clone();
+            thread::spawn(move || waker.wake());
+        },
+    );
+}
+
+#[test]
 fn the_first_stop_is_told_and_the_second_ends_the_run() {
     let stage = Stage::open(&setup()).unwrap();
     let stopper = stage.stopper();

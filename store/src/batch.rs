@@ -4,11 +4,19 @@ use std::io::BufRead;
 
 use wire::InfoHash;
 
+use crate::form::{self, Form};
 use crate::line::{self, Fault, ReadError, Rows};
 use crate::metadata::{Torrent, put_torrent};
 
 /// The first line, without its newline.
 pub const HEADER: &str = "infohash,name,file_count,total_bytes,piece_length";
+
+/// The table, to be continued.
+pub const FORM: Form = Form {
+    header: HEADER,
+    begins: HEADER,
+    done: |row| form::named(row, |_| true),
+};
 
 /// One line of the table.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use wire::InfoHash;
 
 use crate::journal::{Done, Record};
-use crate::{Manifest, Sealed, batch, clean, journal, metadata, peers, survey};
+use crate::{Manifest, Sealed, batch, clean, journal, metadata, peers, survey, wants};
 
 /// Every reader comes to the end of any bytes, and every row that it gives reads the same again once written.
 ///
@@ -55,6 +55,11 @@ pub fn readers(bytes: &[u8]) {
         batch::put_row(row.info_hash, &torrent, &mut text);
         assert_eq!(batch::rows(&text[..]).flatten().count(), 1);
     }
+    for kind in [wants::Kind::Table, wants::Kind::Links] {
+        for asked in wants::Wants::new(bytes, wants::Place::default(), kind, 4).flatten() {
+            assert!(asked.peers.len() <= 4 && asked.place.byte <= bytes.len() as u64);
+        }
+    }
     if let Ok(manifest) = Manifest::read(bytes) {
         text.clear();
         assert!(manifest.write(&mut text).is_ok(), "memory does not fail");
@@ -71,7 +76,7 @@ pub fn readers(bytes: &[u8]) {
 pub fn recovery(table: &[u8], journal: &[u8]) {
     let mut table = Cursor::new(table.to_vec());
     let mut journal = Cursor::new(journal.to_vec());
-    let Ok(standing) = survey(metadata::HEADER, &mut table, &mut journal) else {
+    let Ok(standing) = survey(metadata::FORM, &mut table, &mut journal) else {
         return;
     };
     assert!(cut(&mut table, standing.table) && cut(&mut journal, standing.journal));
@@ -81,7 +86,7 @@ pub fn recovery(table: &[u8], journal: &[u8]) {
         panic!("memory does not fail");
     };
     assert!(table.get_ref().ends_with(b"\n"));
-    let again = survey(metadata::HEADER, &mut table, &mut journal);
+    let again = survey(metadata::FORM, &mut table, &mut journal);
     let lengths = again.ok().map(|standing| (standing.table, standing.journal));
     assert_eq!(lengths, Some((length(&table), length(&journal))));
     assert_eq!(length(&journal), journal::HEADER_LEN + done * journal::RECORD_LEN);

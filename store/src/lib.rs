@@ -12,17 +12,23 @@
 pub mod batch;
 pub mod fuzz;
 pub mod journal;
+pub mod json;
 pub mod metadata;
 pub mod peers;
+pub mod wants;
 
+mod form;
 mod line;
 mod manifest;
 mod name;
+mod packed;
 mod recover;
 mod sealed;
 
+pub use form::Form;
 pub use line::{Fault, LINE_MAX, ReadError};
 pub use manifest::{Counter, Counters, Manifest, ManifestError};
 pub use name::{NAME_MAX, clean};
+pub use packed::{Packing, unpack};
 pub use recover::{Standing, StoreError, survey, survey_journal, whole_lines};
 pub use sealed::Sealed;

@@ -6,6 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use thiserror::Error;
 use wire::InfoHash;
+use wire::magnet::MagnetError;
+
+use crate::wants::Place;
 
 /// Longest line that a reader takes, bytes. Ours stay far below: a quoted name is at most twice [`NAME_MAX`](crate::NAME_MAX).
 pub const LINE_MAX: usize = 64 * 1024;
@@ -39,6 +42,9 @@ pub enum Fault {
     /// Neither `True` nor `False`.
     #[error("metadata_ok is neither True nor False")]
     Flag,
+    /// Neither a magnet link nor an infohash.
+    #[error(transparent)]
+    Link(#[from] MagnetError),
     /// Bytes that are not UTF-8.
     #[error("not UTF-8")]
     Utf8,
@@ -84,11 +90,24 @@ pub(crate) struct Line<'a> {
 
 impl<R: BufRead> Lines<R> {
     pub(crate) fn new(input: R) -> Self {
+        Self::at(input, Place::default())
+    }
+
+    /// Lines of an input that begins at `place` of a longer one.
+    pub(crate) fn at(input: R, place: Place) -> Self {
         Self {
             input,
             buffer: Vec::new(),
-            number: 0,
-            offset: 0,
+            number: place.line,
+            offset: place.byte,
+        }
+    }
+
+    /// Up to where it has read.
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            byte: self.offset,
+            line: self.number,
         }
     }
 

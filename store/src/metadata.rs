@@ -5,11 +5,19 @@ use std::net::SocketAddr;
 
 use wire::InfoHash;
 
+use crate::form::{self, Form};
 use crate::line::{self, Fault, ReadError, Rows};
 use crate::name::clean;
 
 /// The first line, without its newline.
 pub const HEADER: &str = "infohash,name,file_count,total_bytes,piece_length,peer_ip,peer_port,metadata_ok";
+
+/// The table, to be continued.
+pub const FORM: Form = Form {
+    header: HEADER,
+    begins: HEADER,
+    done: |row| form::named(row, |row| row.ends_with(b",True")),
+};
 
 /// What an info dictionary says of its torrent. Padding files (BEP 47) count in neither figure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

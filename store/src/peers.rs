@@ -5,11 +5,19 @@ use std::net::SocketAddr;
 
 use wire::InfoHash;
 
+use crate::form::{self, Form};
 use crate::line::{self, Fault, ReadError, Rows};
 use crate::metadata::put_peer;
 
 /// The first line, without its newline. Written only to a new file: the table is appended to.
 pub const HEADER: &str = "infohash,peer_ip,peer_port";
+
+/// The table, to be continued.
+pub const FORM: Form = Form {
+    header: HEADER,
+    begins: HEADER,
+    done: |row| form::named(row, |_| false),
+};
 
 /// One line of the table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

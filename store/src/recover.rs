@@ -9,7 +9,8 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use thiserror::Error;
 
-use crate::journal::{self, Beginning, Record};
+use crate::form::Form;
+use crate::journal::{self, Beginning, Line, Record};
 
 /// Why table and journal cannot be continued.
 #[derive(Debug, Error)]
@@ -27,10 +28,10 @@ pub enum StoreError {
         found: u32,
     },
     /// The table's file is something else; appending would spoil it.
-    #[error("a file that does not begin with `{header}`")]
+    #[error("a file that does not begin with `{begins}`")]
     NotOurTable {
-        /// The header that was looked for.
-        header: &'static str,
+        /// What was looked for.
+        begins: &'static str,
     },
     /// Table or journal is not as long as [`survey`] said to cut it.
     #[error("the file changed while it was being opened")]
@@ -39,7 +40,7 @@ pub enum StoreError {
 
 /// How much of table and journal to keep. Cut both to these lengths, the table first: should a kill come between, the
 /// journal still says which block is torn.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Standing {
     /// Bytes of the table.
     pub table: u64,
@@ -47,22 +48,22 @@ pub struct Standing {
     pub journal: u64,
     /// Bytes of the table that the kept records cover; what lies between this and `table` is to be adopted.
     pub(crate) covered: u64,
-    /// The table's header; `None` when there is no table.
-    pub(crate) header: Option<&'static str>,
+    /// The table's form; `None` when there is no table.
+    pub(crate) form: Option<Form>,
 }
 
-/// Finds how much of `table`, whose first line is to be `header`, and of its `journal` to keep. Either may be empty.
+/// Finds how much of `table`, which is to have that `form`, and of its `journal` to keep. Either may be empty.
 ///
 /// # Errors
 ///
 /// [`StoreError`] if one of the files is not ours, or cannot be read. Nothing has been changed.
 pub fn survey<T: Read + Seek, J: Read + Seek>(
-    header: &'static str,
+    form: Form,
     table: &mut T,
     journal: &mut J,
 ) -> Result<Standing, StoreError> {
     let len = table.seek(SeekFrom::End(0))?;
-    check_header(header, table)?;
+    check_beginning(form, table)?;
     let mut chain = follow(journal, len)?;
     if let Some(last) = chain.last_block
         && !holds(table, &last)?
@@ -78,7 +79,7 @@ pub fn survey<T: Read + Seek, J: Read + Seek>(
         table: last_line_end(table, chain.covered, limit)?,
         journal: chain.journal,
         covered: chain.covered,
-        header: Some(header),
+        form: Some(form),
     })
 }
 
@@ -93,7 +94,7 @@ pub fn survey_journal<J: Read + Seek>(journal: &mut J) -> Result<Standing, Store
         table: 0,
         journal: chain.journal,
         covered: chain.covered,
-        header: None,
+        form: None,
     })
 }
 
@@ -120,7 +121,11 @@ fn follow<J: Read + Seek>(journal: &mut J, table_len: u64) -> Result<Chain, Stor
         Beginning::Newer(found) => return Err(StoreError::Newer { found }),
         Beginning::Foreign => return Err(StoreError::Foreign),
     }
-    while let Some(record) = journal::next(&mut input)? {
+    while let Some(line) = journal::next(&mut input)? {
+        let Line::Block(record) = line else {
+            chain.journal += journal::RECORD_LEN;
+            continue;
+        };
         if record.start() < chain.covered {
             break;
         }
@@ -145,21 +150,25 @@ fn holds<T: Read + Seek>(table: &mut T, record: &Record) -> io::Result<bool> {
     Ok(journal::sum(&block) == record.sum)
 }
 
-/// A table begins with its header, or with as much of it as a kill let through.
-fn check_header<T: Read + Seek>(header: &'static str, table: &mut T) -> Result<(), StoreError> {
+/// A table begins as its form says, or with as much of it as a kill let through.
+fn check_beginning<T: Read + Seek>(form: Form, table: &mut T) -> Result<(), StoreError> {
+    let begins = form.begins;
     table.seek(SeekFrom::Start(0))?;
     let mut text = Vec::new();
-    let longest = u64::try_from(header.len() + 5).unwrap_or(u64::MAX);
+    let longest = u64::try_from(begins.len() + 5).unwrap_or(u64::MAX);
     table.take(longest).read_to_end(&mut text)?;
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
-    let whole = match text.strip_prefix(header.as_bytes()) {
-        Some(after) => after.is_empty() || after.starts_with(b"\n") || after.starts_with(b"\r"),
-        None => header.as_bytes().starts_with(text),
+    let whole = match text.strip_prefix(begins.as_bytes()) {
+        // A header is a whole line; without one the first row goes on.
+        Some(after) => {
+            form.header.is_empty() || after.is_empty() || after.starts_with(b"\n") || after.starts_with(b"\r")
+        }
+        None => begins.as_bytes().starts_with(text),
     };
     if whole {
         Ok(())
     } else {
-        Err(StoreError::NotOurTable { header })
+        Err(StoreError::NotOurTable { begins })
     }
 }
 

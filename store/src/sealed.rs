@@ -4,9 +4,9 @@ use std::hash::Hasher;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
 use siphasher::sip::SipHasher13;
-use wire::InfoHash;
 
-use crate::journal::{self, Done, Record};
+use crate::form::Form;
+use crate::journal::{self, Done, Entry, Note, Record};
 use crate::line::{Line, Lines};
 use crate::recover::{Standing, StoreError};
 
@@ -26,7 +26,7 @@ pub struct Sealed<T, J> {
 
 impl<T: Read + Write + Seek, J: Read + Write + Seek> Sealed<T, J> {
     /// Continues files that have been cut to `standing`: writes the headers of new ones, journals rows that no record
-    /// covers, and tells `done` of every infohash in the journal. Without a table, pass [`io::empty`].
+    /// covers, and tells `known` of everything in the journal. Without a table, pass [`io::empty`].
     ///
     /// Both must write at their end, as a file opened for appending does.
     ///
@@ -37,7 +37,7 @@ impl<T: Read + Write + Seek, J: Read + Write + Seek> Sealed<T, J> {
         mut table: T,
         mut journal: J,
         standing: &Standing,
-        mut done: impl FnMut(Done),
+        mut known: impl FnMut(Entry),
     ) -> Result<Self, StoreError> {
         let lengths = (table.seek(SeekFrom::End(0))?, journal.seek(SeekFrom::End(0))?);
         if lengths != (standing.table, standing.journal) {
@@ -47,10 +47,10 @@ impl<T: Read + Write + Seek, J: Read + Write + Seek> Sealed<T, J> {
             journal.write_all(&journal::header())?;
         }
         let mut end = standing.covered.max(standing.table);
-        if let Some(header) = standing.header {
-            adopt(&mut table, standing.covered..standing.table, &mut journal)?;
-            if standing.table == 0 {
-                let line = format!("{header}\n");
+        if let Some(form) = standing.form {
+            adopt(&mut table, standing.covered..standing.table, form, &mut journal)?;
+            if standing.table == 0 && !form.header.is_empty() {
+                let line = format!("{}\n", form.header);
                 table.write_all(line.as_bytes())?;
                 end = length(&line)?.into();
             }
@@ -58,8 +58,8 @@ impl<T: Read + Write + Seek, J: Read + Write + Seek> Sealed<T, J> {
         journal.seek(SeekFrom::Start(0))?;
         let mut input = BufReader::new(&mut journal);
         journal::begin(&mut input)?;
-        while let Some(record) = journal::next(&mut input)? {
-            done(record.done);
+        while let Some(line) = journal::next(&mut input)? {
+            known(line.entry());
         }
         journal.seek(SeekFrom::End(0))?;
         table.seek(SeekFrom::End(0))?;
@@ -81,9 +81,16 @@ impl<T: Write, J: Write> Sealed<T, J> {
     ///
     /// Those of writing. After one, every later call fails, too: the files are torn until they are opened again.
     pub fn put(&mut self, done: Done, block: &[u8]) -> io::Result<()> {
-        if self.broken {
-            return Err(io::Error::other("an earlier write failed"));
-        }
+        self.put_with(done, block, None)
+    }
+
+    /// As [`put`](Sealed::put), with a note that follows the record in the same write.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Sealed::put).
+    pub fn put_with(&mut self, done: Done, block: &[u8], note: Option<Note>) -> io::Result<()> {
+        self.check()?;
         let len = length(block)?;
         let record = Record {
             done,
@@ -92,10 +99,34 @@ impl<T: Write, J: Write> Sealed<T, J> {
             sum: journal::sum(block),
         };
         self.broken = true;
-        self.journal.write_all(&record.encode())?;
+        match note {
+            None => self.journal.write_all(&record.encode())?,
+            // In one write: a kill leaves both, or a record whose block is torn.
+            Some(note) => self.journal.write_all(&[record.encode(), note.encode()].concat())?,
+        }
         self.table.write_all(block)?;
         self.end = record.end;
         self.broken = false;
+        Ok(())
+    }
+
+    /// Appends a note to the journal alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Sealed::put).
+    pub fn note(&mut self, note: Note) -> io::Result<()> {
+        self.check()?;
+        self.broken = true;
+        self.journal.write_all(&note.encode())?;
+        self.broken = false;
+        Ok(())
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.broken {
+            return Err(io::Error::other("an earlier write failed"));
+        }
         Ok(())
     }
 
@@ -115,7 +146,12 @@ fn length(block: impl AsRef<[u8]>) -> io::Result<u32> {
 }
 
 /// Journals the rows in `range`: consecutive rows of an infohash are its block. Lines that name none are passed over.
-fn adopt<T: Read + Seek>(table: &mut T, range: std::ops::Range<u64>, journal: &mut impl Write) -> io::Result<()> {
+fn adopt<T: Read + Seek>(
+    table: &mut T,
+    range: std::ops::Range<u64>,
+    form: Form,
+    journal: &mut impl Write,
+) -> io::Result<()> {
     if range.is_empty() {
         return Ok(());
     }
@@ -124,7 +160,7 @@ fn adopt<T: Read + Seek>(table: &mut T, range: std::ops::Range<u64>, journal: &m
     let mut output = BufWriter::new(journal);
     let mut open: Option<Adopted> = None;
     while let Some(line) = lines.next_line()? {
-        let named = named(&line);
+        let named = line.bytes.and_then(form.done);
         if let Some(block) = &mut open
             && named == Some(block.done)
             && block.take(&line, range.start)
@@ -145,19 +181,6 @@ fn adopt<T: Read + Seek>(table: &mut T, range: std::ops::Range<u64>, journal: &m
         output.write_all(&block.seal().encode())?;
     }
     output.flush()
-}
-
-/// The infohash that a row is about, and whether the row says that it has metadata.
-fn named(line: &Line<'_>) -> Option<Done> {
-    let text = line.bytes?;
-    let digits = std::str::from_utf8(text.get(..40)?).ok()?;
-    if text.get(40) != Some(&b',') {
-        return None;
-    }
-    Some(Done {
-        info_hash: InfoHash::from_hex(digits).ok()?,
-        metadata_ok: text.ends_with(b",True"),
-    })
 }
 
 /// A block of rows that was not journalled when it was written.

@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
+
+use wire::InfoHash;
 
 use super::*;
-use crate::metadata::{self, Entry, HEADER, Torrent};
-use crate::{survey, survey_journal};
+use crate::metadata::{self, FORM, HEADER, Torrent};
+use crate::wants::Place;
+use crate::{batch, json, survey, survey_journal};
 
 type File = Cursor<Vec<u8>>;
 
@@ -26,7 +30,7 @@ fn plan() -> Vec<(Done, Vec<u8>)> {
             let info_hash = InfoHash::new([byte; 20]);
             let mut block = Vec::new();
             metadata::put_block(
-                &Entry {
+                &metadata::Entry {
                     info_hash,
                     torrent,
                     peers: &peers[..count],
@@ -50,12 +54,19 @@ fn cut(file: &mut File, len: u64) {
     file.get_mut().truncate(len);
 }
 
+fn done_of(entry: Entry) -> Option<Done> {
+    match entry {
+        Entry::Done(done) => Some(done),
+        Entry::Note(_) => None,
+    }
+}
+
 fn open(mut table: File, mut journal: File) -> (Sealed<File, File>, Vec<Done>) {
-    let standing = survey(HEADER, &mut table, &mut journal).unwrap();
+    let standing = survey(FORM, &mut table, &mut journal).unwrap();
     cut(&mut table, standing.table);
     cut(&mut journal, standing.journal);
     let mut done = Vec::new();
-    let sealed = Sealed::begin(table, journal, &standing, |known| done.push(known)).unwrap();
+    let sealed = Sealed::begin(table, journal, &standing, |entry| done.extend(done_of(entry))).unwrap();
     (sealed, done)
 }
 
@@ -77,13 +88,13 @@ fn whole() -> (Vec<u8>, Vec<u8>) {
 }
 
 /// Bytes of one write, and whether they went to the journal.
-type Note = (bool, Vec<u8>);
+type Writing = (bool, Vec<u8>);
 
 /// A file that notes each write in a log it shares with the other file.
 struct Noted {
     file: File,
     is_journal: bool,
-    log: Rc<RefCell<Vec<Note>>>,
+    log: Rc<RefCell<Vec<Writing>>>,
 }
 
 impl Write for Noted {
@@ -110,14 +121,14 @@ impl Seek for Noted {
 }
 
 /// The writes of an undisturbed run in their order.
-fn writes() -> Vec<Note> {
+fn writes() -> Vec<Writing> {
     let log = Rc::new(RefCell::default());
     let noted = |is_journal| Noted {
         file: File::default(),
         is_journal,
         log: Rc::clone(&log),
     };
-    let standing = survey(HEADER, &mut File::default(), &mut File::default()).unwrap();
+    let standing = survey(FORM, &mut File::default(), &mut File::default()).unwrap();
     let mut sealed = Sealed::begin(noted(false), noted(true), &standing, |_| ()).unwrap();
     for (done, block) in plan() {
         sealed.put(done, &block).unwrap();
@@ -163,7 +174,7 @@ fn a_kill_between_the_two_cuts_changes_nothing() {
     let (table, journal) = whole();
     for torn in 0..table.len() {
         let (mut half, mut full) = (Cursor::new(table[..torn].to_vec()), Cursor::new(journal.clone()));
-        let standing = survey(HEADER, &mut half, &mut full).unwrap();
+        let standing = survey(FORM, &mut half, &mut full).unwrap();
         cut(&mut half, standing.table);
         assert_eq!(resume(half.get_ref(), full.get_ref()), whole());
     }
@@ -232,7 +243,7 @@ fn a_rotten_record_costs_the_journal_and_not_the_table() {
 fn foreign_and_newer_files_are_refused_untouched() {
     let told = |table: &[u8], journal: &[u8]| {
         survey(
-            HEADER,
+            FORM,
             &mut Cursor::new(table.to_vec()),
             &mut Cursor::new(journal.to_vec()),
         )
@@ -249,7 +260,7 @@ fn foreign_and_newer_files_are_refused_untouched() {
     newer[20..].copy_from_slice(&check.to_le_bytes());
     assert_eq!(
         told(b"", &newer),
-        "a resume journal of format 9, newer than this program's 1"
+        "a resume journal of format 9, newer than this program's 2"
     );
     assert!(told(b"my notes\n", b"").starts_with("a file that does not begin with `infohash,name,"));
     assert!(told(format!("{HEADER},extra\n").as_bytes(), b"").starts_with("a file that does not begin with"));
@@ -259,7 +270,7 @@ fn foreign_and_newer_files_are_refused_untouched() {
 fn files_that_were_not_cut_are_not_continued() {
     let (table, journal) = whole();
     let (mut table, mut journal) = (Cursor::new(table[..table.len() - 3].to_vec()), Cursor::new(journal));
-    let standing = survey(HEADER, &mut table, &mut journal).unwrap();
+    let standing = survey(FORM, &mut table, &mut journal).unwrap();
     assert!(matches!(
         Sealed::begin(table, journal, &standing, |_| ()),
         Err(StoreError::Changed)
@@ -279,7 +290,10 @@ fn a_journal_alone_remembers_what_is_done() {
     let standing = survey_journal(&mut journal).unwrap();
     cut(&mut journal, standing.journal);
     let mut done = Vec::new();
-    Sealed::begin(io::empty(), journal.clone(), &standing, |known| done.push(known)).unwrap();
+    Sealed::begin(io::empty(), journal.clone(), &standing, |entry| {
+        done.extend(done_of(entry));
+    })
+    .unwrap();
     assert_eq!(done.len(), 2);
     // A later run with a table takes the same journal on.
     let (sealed, done) = open(File::default(), journal);
@@ -328,7 +342,7 @@ fn after_a_full_disk_nothing_more_is_written_and_the_next_run_goes_on() {
             file: File::default(),
             room,
         };
-        let standing = survey(HEADER, &mut File::default(), &mut File::default()).unwrap();
+        let standing = survey(FORM, &mut File::default(), &mut File::default()).unwrap();
         let mut sealed = Sealed::begin(full, File::default(), &standing, |_| ()).unwrap();
         let failures = plan()
             .iter()
@@ -341,5 +355,76 @@ fn after_a_full_disk_nothing_more_is_written_and_the_next_run_goes_on() {
         let until = plan().iter().take(written).map(|(_, block)| block.len()).sum::<usize>();
         assert_eq!(whole_blocks, HEADER.len() + 1 + until, "what to cut the table to");
         assert_eq!(resume(torn.file.get_ref(), journal.get_ref()), whole());
+    }
+}
+
+#[test]
+fn notes_between_blocks_come_back_and_a_torn_block_takes_its_note_along() {
+    let place = Place { byte: 7, line: 2 };
+    let mark = Note::Read(journal::Mark {
+        head: 1,
+        head_len: 2,
+        place,
+    });
+    let (mut sealed, _) = open(File::default(), File::default());
+    let blocks = plan();
+    sealed.note(mark).unwrap();
+    sealed.put(blocks[0].0, &blocks[0].1).unwrap();
+    let info_hash = blocks[2].0.info_hash;
+    let failed = Note::Failed { info_hash, at: 9 };
+    sealed.put_with(blocks[2].0, &blocks[2].1, Some(failed)).unwrap();
+    let (table, journal) = sealed.into_parts();
+    let entries = |mut table: File, mut journal: File| {
+        let standing = survey(FORM, &mut table, &mut journal).unwrap();
+        cut(&mut table, standing.table);
+        cut(&mut journal, standing.journal);
+        let mut entries = Vec::new();
+        Sealed::begin(table, journal, &standing, |entry| entries.push(entry)).unwrap();
+        entries
+    };
+    let (first, third) = (Entry::Done(blocks[0].0), Entry::Done(blocks[2].0));
+    let all = entries(table.clone(), journal.clone());
+    assert_eq!(all, [Entry::Note(mark), first, third, Entry::Note(failed)]);
+    let mut torn = table;
+    torn.get_mut().pop();
+    assert_eq!(entries(torn, journal), [Entry::Note(mark), first]);
+}
+
+#[test]
+fn every_form_knows_its_lines_without_a_journal() {
+    let torrent = Torrent {
+        name: "t",
+        file_count: 1,
+        total_bytes: 2,
+        piece_length: 3,
+    };
+    let info_hash = InfoHash::new([5; 20]);
+    let mut table = format!("{}\n", batch::HEADER).into_bytes();
+    batch::put_row(info_hash, &torrent, &mut table);
+    let mut lines = Vec::new();
+    let found = json::Found {
+        torrent,
+        files: Vec::new(),
+        peer: None,
+        via: None,
+    };
+    let effort = json::Effort {
+        tried: 1,
+        took: Duration::ZERO,
+    };
+    json::put_found(info_hash, &found, effort, &mut lines);
+    for (form, table) in [(batch::FORM, table), (json::FORM, lines)] {
+        let (mut table, mut journal) = (Cursor::new(table), File::default());
+        let standing = survey(form, &mut table, &mut journal).unwrap();
+        let mut entries = Vec::new();
+        let sealed = Sealed::begin(table.clone(), journal, &standing, |entry| entries.push(entry)).unwrap();
+        assert_eq!(
+            entries,
+            [Entry::Done(Done {
+                info_hash,
+                metadata_ok: true
+            })]
+        );
+        assert_eq!(sealed.into_parts().0.into_inner(), table.into_inner());
     }
 }
