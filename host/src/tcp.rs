@@ -7,11 +7,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use world::{Closed, ConnId, Time, Via};
 
@@ -443,16 +445,12 @@ impl Conn {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        loop {
-            if let Err(error) = ready!(self.stream.poll_read_ready(cx)) {
-                return Poll::Ready(Err(error));
-            }
-            match self.stream.try_read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read),
-            }
-        }
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        // Not `try_read`: only this knows that a read that did not fill the buffer has emptied the socket, and spares the
+        // call that would find it empty.
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().len()))
     }
 
     fn discard_input(&self) {
@@ -468,13 +466,24 @@ impl Conn {
 }
 
 fn connect(to: SocketAddr) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_nonblocking(true)?;
+    let socket = nonblocking(Domain::for_address(to))?;
     // Small messages must not wait for one another; if this fails they do.
     let _ = socket.set_tcp_nodelay(true);
     match socket.connect(&to.into()) {
         Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => Err(error),
         _ => TcpStream::from_std(socket.into()),
+    }
+}
+
+/// A socket that does not block, by one call where the kernel takes the wish with it.
+fn nonblocking(domain: Domain) -> io::Result<Socket> {
+    #[cfg(target_os = "linux")]
+    return Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP));
+    #[cfg(not(target_os = "linux"))]
+    {
+        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
     }
 }
 
