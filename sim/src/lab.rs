@@ -22,6 +22,9 @@ use crate::peer::{Session, Stage};
 use crate::population::{Config, Population, Somebody, Truth};
 use crate::queue::{Queue, What};
 
+/// When Linux sends a SYN, the first and again, in seconds.
+const SYN_AGAIN: [u64; 6] = [0, 1, 3, 7, 15, 31];
+
 /// What a lab tells whoever runs it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event {
@@ -114,6 +117,27 @@ impl Lab {
             (IpAddr::V4(one), IpAddr::V4(other)) => self.net.rtt(one, other),
             _ => Duration::ZERO,
         }
+    }
+
+    /// How long a TCP connection takes to open, or to be refused, that is begun now: a round trip from the first SYN that is
+    /// neither lost itself nor is its answer. `None` if none gets through, or outside of IPv4.
+    pub fn connects_after(&mut self, now: Time, client: IpAddr, to: IpAddr) -> Option<Duration> {
+        let (IpAddr::V4(client), IpAddr::V4(to)) = (client, to) else {
+            return None;
+        };
+        let rtt = self.net.rtt(client, to);
+        if self.pairs.len() >= Self::PAIRS_MAX {
+            return Some(rtt);
+        }
+        let pair = self.pairs.entry((client, to)).or_default();
+        SYN_AGAIN.into_iter().map(Duration::from_secs).find_map(|after| {
+            let at = now + after;
+            pair.packets += 1;
+            let packet = self.net.packet(client, to, pair.packets);
+            let lost = self.net.loses(&mut pair.to_host, 0, at, packet)
+                || self.net.loses(&mut pair.to_asker, 1, at + rtt, packet);
+            (!lost).then_some(after + rtt)
+        })
     }
 
     /// What has happened so far.

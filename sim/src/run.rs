@@ -43,8 +43,8 @@ const WAKINGS_MAX: u32 = 100_000;
 /// Runs `client` against `lab` from `start` until something ends it; gives the virtual time of the end.
 ///
 /// Each event of the client goes to `sink` with the machine itself, which can be given commands: it is polled after.
-/// Delay and loss of datagrams are the lab's. A dial takes a round trip, or for ever, as the lab's population says;
-/// bytes on a connection take no time beyond what the lab adds. Connections that the client dials outside of the lab
+/// Delay and loss of datagrams are the lab's. A dial takes a round trip, longer if a SYN is lost, or for ever, as the lab
+/// says; bytes on a connection take no time beyond what the lab adds. Connections that the client dials outside of the lab
 /// are silent.
 pub fn run<M: Machine>(
     plan: &Plan,
@@ -205,14 +205,17 @@ impl World {
         }
     }
 
-    fn dial(&mut self, lab: &Lab, conn: ConnId, to: SocketAddr) {
+    fn dial(&mut self, lab: &mut Lab, conn: ConnId, to: SocketAddr) {
         let outcome = lab.population().outcome(to);
         if outcome == Outcome::Silent {
             return;
         }
+        let Some(after) = lab.connects_after(self.now, self.plan.client.ip(), to.ip()) else {
+            return;
+        };
         self.number += 1;
         let refused = outcome == Outcome::Refused;
-        let at = self.now + lab.rtt(self.plan.client.ip(), to.ip());
+        let at = self.now + after;
         self.later.push(Reverse((at, self.number, Dial { conn, to, refused })));
     }
 
