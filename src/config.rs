@@ -150,6 +150,15 @@ impl Bind {
     }
 }
 
+impl Net {
+    /// Whether the user's blocklist has this host.
+    pub fn is_blocked(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        let mut blocks = self.blocklist.iter();
+        blocks.any(|block| (block.first()..=block.last()).contains(&ip))
+    }
+}
+
 /// Checks the network flags. `lab` names the lab that the command brings along.
 ///
 /// # Errors
@@ -265,23 +274,24 @@ fn guard(net: &Net) -> guard::Config {
     }
 }
 
-/// Which infohash next.
-pub fn frontier(net: &Net) -> frontier::Config {
-    let second_round = Duration::from_secs(if net.network.lab { 5 } else { 20 * 60 });
+/// Which infohash next, with further rounds for those that failed, or without.
+pub fn frontier(net: &Net, retries: bool) -> frontier::Config {
+    let rounds: [&[u64]; 2] = match (retries, net.network.lab) {
+        (false, _) => [&[], &[]],
+        // A lab is over in half a minute, and its peers that are back are so within seconds.
+        (true, true) => [&[5, 10], &[10]],
+        // Who restarts is back in minutes; who works or sleeps, in hours (network-model 7). Nobody named by three replicas
+        // is mostly a dead torrent: one look more, through others.
+        (true, false) => [&[20 * 60, 3 * 3600, 12 * 3600], &[3 * 3600]],
+    };
+    let [with_peers, no_peers] = rounds.map(|delays| delays.iter().copied().map(Duration::from_secs).collect());
     frontier::Config {
         // 206 MB of fingerprints at the most: a week of the whole DHT.
         max_seen: 20_000_000,
-        // 30 MB of waiting work; the worst ranked gives way.
+        // 30 MB of waiting work; the worst ranked gives way. As much for retries, and on average 200 bytes of peers each.
         max_ready: 100_000,
         max_waiting: 100_000,
-        retry: frontier::Retry {
-            tries: 2,
-            // Who showed it names nobody, nor do two replicas: its peers are gone. Others may show it again.
-            no_peers: None,
-            unreachable: Some(second_round),
-            unfetchable: Some(second_round),
-            max_delay: Duration::from_secs(6 * 3600),
-        },
+        retry: frontier::Retry { no_peers, with_peers },
         opt_out: net.opt_out.clone(),
     }
 }
@@ -315,6 +325,11 @@ pub const RESOLVE_WITHIN: Duration = Duration::from_secs(10);
 
 /// How often a crawl keeps its node's contacts on disk.
 pub const KEEP_STATE_EVERY: Duration = Duration::from_secs(5 * 60);
+
+/// How often a crawl keeps its schedule of further rounds on disk: what a kill loses of it at the most.
+pub fn keep_retries_every(net: &Net) -> Duration {
+    Duration::from_secs(if net.network.lab { 1 } else { 60 })
+}
 
 /// How often a person is told that nobody answers.
 pub const HINT_EVERY: Duration = Duration::from_secs(10);
@@ -450,6 +465,7 @@ pub fn crawl(args: &CrawlArgs) -> crawl::Limits {
         // One that showed it, and two of the replicas that it names (FEATURES CRL-07).
         lookup_queries: 3,
         retry_queries: 3,
+        keep_schedule: !args.out.stdout_only,
         // A tenth of what the frontier holds: discovery outruns fetching 10 to 100 times (network-model 7).
         pause_sampling_at: 10_000,
     }

@@ -54,6 +54,13 @@ impl Table {
         }
     }
 
+    const fn retries_name(self) -> &'static str {
+        match self {
+            Self::Metadata => "retries.csv",
+            Self::Peers => "peers.retries.csv",
+        }
+    }
+
     const fn network_name(self) -> &'static str {
         match self {
             Self::Metadata => "metadata.network",
@@ -148,6 +155,7 @@ impl Output {
             .clone()
             .unwrap_or_else(|| PathBuf::from(self.table.default_name()));
         let journal = args.data_dir.join(self.table.journal_name());
+        let retries = args.data_dir.join(self.table.retries_name());
         let network_file = args.data_dir.join(self.table.network_name());
         let in_data_dir = |error| at(error, "--data-dir");
         self._lock = Some(DirLock::acquire(&args.data_dir).map_err(in_data_dir)?);
@@ -156,6 +164,7 @@ impl Output {
                 &path,
                 &journal,
                 &network_file,
+                &retries,
                 &manifest_path(&args.data_dir),
                 &args.data_dir.join("dht.state"),
             ] {
@@ -248,6 +257,12 @@ impl Output {
     /// Whether rows go to a terminal, where they would mix with a progress display.
     pub fn is_on_terminal(&self) -> bool {
         self.stdout && io::stdout().is_terminal()
+    }
+
+    /// The file for what waits for another round, if this run has files.
+    pub fn retries_path(&self) -> Option<PathBuf> {
+        let dir = self.data_dir.as_ref()?;
+        Some(dir.join(self.table.retries_name()))
     }
 
     /// The file that rows go to.

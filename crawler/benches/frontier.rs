@@ -109,11 +109,8 @@ fn config() -> Config {
         max_ready: 1_000,
         max_waiting: 1_000,
         retry: Retry {
-            tries: 1,
-            no_peers: Some(Duration::ZERO),
-            unreachable: Some(Duration::ZERO),
-            unfetchable: Some(Duration::ZERO),
-            max_delay: Duration::ZERO,
+            no_peers: Vec::new(),
+            with_peers: Vec::new(),
         },
         opt_out: Vec::new(),
     }

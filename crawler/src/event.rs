@@ -6,6 +6,7 @@ use std::time::Duration;
 use wire::{InfoHash, NodeId};
 
 use crate::Contact;
+use crate::lookup::SPARES;
 
 /// One lookup, by number; never used twice in a run.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -80,9 +81,11 @@ pub struct LookupDone {
     pub answered: u32,
     /// The nearest nodes that answered, nearest first; empty (and unallocated) unless it was a full walk.
     pub closest: Vec<Contact>,
+    /// The nearest nodes that were asked or were not to be asked, nearest first; routers are not among them.
+    pub asked: [Option<SocketAddr>; SPARES],
     /// The nearest nodes that were named and not asked, nearest first: other replicas, for another try. In place, since
     /// a lookup allocates nothing.
-    pub spare: [Option<Contact>; 2],
+    pub spare: [Option<Contact>; SPARES],
 }
 
 /// What came of a single question.

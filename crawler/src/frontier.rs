@@ -26,7 +26,7 @@ pub struct Config {
     pub max_seen: usize,
     /// Never-tried infohashes that wait for a slot, about 300 bytes each; one more evicts the lowest rank.
     pub max_ready: usize,
-    /// Infohashes that wait for a retry, about 300 bytes each; one more is given up.
+    /// Infohashes that wait for a retry, about 300 bytes each; one more puts out the least promising.
     pub max_waiting: usize,
     /// When to try again what failed.
     pub retry: Retry,
@@ -34,20 +34,14 @@ pub struct Config {
     pub opt_out: Vec<InfoHash>,
 }
 
-/// When to try again what failed: the delay of its outcome, doubled with each try.
-#[derive(Clone, Copy, Debug)]
+/// When to try again what failed. After its n-th failed try an infohash waits for the n-th delay of its outcome; where
+/// there is none it is given up.
+#[derive(Clone, Debug)]
 pub struct Retry {
-    /// Tries of one infohash in all; 1 means no retry.
-    pub tries: u8,
-    /// First delay after [`Outcome::NoPeers`]; `None` means no retry. Most torrents have one peer, which may be back in
-    /// hours (network-model 7).
-    pub no_peers: Option<Duration>,
-    /// First delay after [`Outcome::Unreachable`]; `None` means no retry.
-    pub unreachable: Option<Duration>,
-    /// First delay after [`Outcome::Unfetchable`]; `None` means no retry.
-    pub unfetchable: Option<Duration>,
-    /// No delay is longer.
-    pub max_delay: Duration,
+    /// After [`Outcome::NoPeers`]. Most torrents have one peer, which may be back in hours (network-model 7).
+    pub no_peers: Vec<Duration>,
+    /// After [`Outcome::Unreachable`] and [`Outcome::Unfetchable`].
+    pub with_peers: Vec<Duration>,
 }
 
 closed_list! {
@@ -89,7 +83,12 @@ pub enum Seen {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fate {
     /// It comes back from [`Frontier::take`] at this time or later.
-    RetryAt(Time),
+    RetryAt {
+        /// When.
+        due: Time,
+        /// Whom it put out of a full waiting room: that one is given up.
+        evicted: Option<InfoHash>,
+    },
     /// It does not come back in this run.
     GivenUp,
 }
@@ -109,8 +108,12 @@ pub struct Counts {
     pub failed: Tally<Outcome>,
     /// Failed tries that were put off for another.
     pub retries: u64,
+    /// Infohashes that an earlier run left waiting for another try.
+    pub restored: u64,
     /// Infohashes whose tries are used up, or that found no room to wait for another.
     pub given_up: u64,
+    /// Of these, put out of the full waiting room.
+    pub put_out: u64,
     /// Infohashes fetched in this run.
     pub done: u64,
     /// Infohashes told to be done by an earlier run.
@@ -197,23 +200,26 @@ impl Frontier {
         self.finish(info_hash, Standing::Done);
     }
 
-    /// A try of a taken infohash failed. It is put off, or given up: after the last try, if too many wait already, or if
-    /// it was not taken.
+    /// A try of a taken infohash failed. It is put off, or given up: after the last try, if all who wait are more
+    /// promising and there is no room, or if it was not taken.
     pub fn failed(&mut self, now: Time, info_hash: &InfoHash, outcome: Outcome) -> Fate {
         self.counts.failed.count(outcome);
         let fingerprint = self.seen.fingerprint(info_hash);
-        let tries = self
-            .queue
-            .count_try(fingerprint)
-            .filter(|&tries| tries < self.retry.tries);
-        if let Some(delay) = tries.and_then(|tries| self.retry.delay(outcome, tries)) {
-            let due = now + delay;
-            if self.queue.put_off(fingerprint, due) {
-                self.counts.retries += 1;
-                return Fate::RetryAt(due);
+        let tries = self.queue.count_try(fingerprint);
+        let Some(delay) = tries.and_then(|tries| self.retry.delay(outcome, tries)) else {
+            return self.abandon(info_hash);
+        };
+        let due = now + delay;
+        let evicted = self.queue.put_off(fingerprint, due, outcome);
+        if let Some(evicted) = &evicted {
+            self.counts.put_out += 1;
+            self.abandon(evicted);
+            if evicted == info_hash {
+                return Fate::GivenUp;
             }
         }
-        self.abandon(info_hash)
+        self.counts.retries += 1;
+        Fate::RetryAt { due, evicted }
     }
 
     /// A try of a taken infohash failed, and no other is to follow.
@@ -238,6 +244,20 @@ impl Frontier {
     pub fn prime(&mut self, info_hash: &InfoHash) {
         self.counts.primed += 1;
         self.finish(info_hash, Standing::Done);
+    }
+
+    /// An earlier run left this infohash waiting, after `tries` that failed, the last by `outcome`. False if it is not
+    /// taken up: it is done, opted out, or waits already, or there is no room. Call after [`Frontier::prime`].
+    pub fn restore(&mut self, info_hash: InfoHash, tries: u8, due: Time, outcome: Outcome) -> bool {
+        let fingerprint = self.seen.fingerprint(&info_hash);
+        let is_new = !self.seen.contains(fingerprint);
+        if !is_new || self.refusal(&info_hash).is_some() || self.queue.is_waiting_full() {
+            return false;
+        }
+        self.seen.set(fingerprint, Standing::Pending);
+        self.queue.restore(fingerprint, info_hash, tries, due, outcome);
+        self.counts.restored += 1;
+        true
     }
 
     /// When [`Frontier::take`] next gives something: [`Time::ZERO`] if it does now, `None` if only a sighting can help.
@@ -306,13 +326,11 @@ impl Frontier {
 
 impl Retry {
     fn delay(&self, outcome: Outcome, tries: u8) -> Option<Duration> {
-        let first = match outcome {
-            Outcome::NoPeers => self.no_peers,
-            Outcome::Unreachable => self.unreachable,
-            Outcome::Unfetchable => self.unfetchable,
+        let delays = match outcome {
+            Outcome::NoPeers => &self.no_peers,
+            Outcome::Unreachable | Outcome::Unfetchable => &self.with_peers,
         };
-        let doubled = first?.saturating_mul(1 << u32::from(tries - 1).min(16));
-        Some(doubled.min(self.max_delay))
+        delays.get(usize::from(tries).checked_sub(1)?).copied()
     }
 }
 

@@ -162,6 +162,7 @@ impl Bench {
                 let point = info_hash.as_target();
                 let mut plan = Plan {
                     first: Few::new(),
+                    avoid: [None; crate::K],
                     depth: Depth::Replicas { max_queries: 4 },
                 };
                 plan.first.push(wire::compact::Contact {

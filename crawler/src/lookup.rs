@@ -11,7 +11,7 @@ use world::Time;
 
 use crate::alarms::Alarms;
 use crate::config;
-use crate::contacts::{Contact, Few};
+use crate::contacts::{Contact, Few, K};
 use crate::event::{LookupDone, LookupId, Target};
 use crate::guard::Verdict;
 use crate::rpc::{Asker, Call, Question};
@@ -24,6 +24,8 @@ use walk::{Choice, Walk};
 pub struct Plan {
     /// Nodes that showed the infohash, asked first; may be empty.
     pub first: Few,
+    /// Nodes that are not asked, whoever names them: they were asked in an earlier round.
+    pub avoid: [Option<SocketAddr>; K],
     /// How far to go.
     pub depth: Depth,
 }
@@ -55,6 +57,10 @@ pub(crate) struct Start {
 
 /// What a lookup wants.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a lookup allocates nothing, not even at its end"
+)]
 pub(crate) enum Next {
     /// Ask this; it counts as sent.
     Ask(Call),
@@ -247,6 +253,17 @@ impl Lookups {
     }
 }
 
+impl Plan {
+    /// The walk to the eight nearest nodes, from what we know.
+    pub const fn full() -> Self {
+        Self {
+            first: Few::new(),
+            avoid: [None; K],
+            depth: Depth::Full,
+        }
+    }
+}
+
 impl Finished {
     fn unasked(lookup: LookupId, target: Target, quiet: bool) -> Self {
         Self {
@@ -257,13 +274,17 @@ impl Finished {
                 queries: 0,
                 answered: 0,
                 closest: Vec::new(),
-                spare: [None; 2],
+                asked: [None; SPARES],
+                spare: [None; SPARES],
             },
             quiet,
             converged: false,
         }
     }
 }
+
+/// Nodes told of a lookup, asked and not asked: as many as a lookup among replicas asks.
+pub(crate) const SPARES: usize = 3;
 
 /// Where the two families of a [`Start::known`] stand.
 pub(crate) const fn family_index(addr: &SocketAddr) -> usize {

@@ -24,6 +24,9 @@ pub struct CrawlArgs {
     /// Peers dialled at the most per infohash; 0 means no limit
     #[arg(long, default_value_t = 5, value_name = "N")]
     pub metadata_peer_attempts: u32,
+    /// Record an infohash without metadata after one try, instead of trying again after minutes and hours
+    #[arg(long)]
+    pub no_retries: bool,
     /// Seconds until the crawl ends by itself; 0 means no limit
     #[arg(long, default_value_t = 86_400, value_name = "SECONDS")]
     pub overall_timeout: u64,

@@ -1,6 +1,8 @@
 //! `estudely crawl` and `estudely peers`: the crawl machine on sockets, its rows to files, its figures to people.
 
 mod machine;
+mod retries;
+mod schedule;
 mod summary;
 
 use std::collections::BTreeSet;
@@ -23,7 +25,10 @@ use crate::job::start::{self, Chance, Incoming, Started};
 use crate::output::{Opened, Output, Table, Written};
 use crate::report::{self, Progress, View};
 
+use retries::Retries;
+
 pub use machine::{Crawl, Ending, Event, Limits};
+pub use schedule::Waiting;
 pub use summary::funnel;
 
 /// What is to be harvested of each infohash.
@@ -79,6 +84,8 @@ pub fn run(args: &CrawlArgs, what: Yield) -> anyhow::Result<Exit> {
         ));
     }
     let mut run = Run::begin(args, what, &net, chance, opened)?;
+    // A lab that a command brings along has new ports each time: addresses of the last one are nobody's.
+    run.retries.load(&mut crawl, &net, !args.lab.lab)?;
     let ended = host::run(stage, &mut crawl, |now, crawl, event| run.on_event(now, crawl, event))?;
     run.finish(&crawl, &ended, lab)
 }
@@ -93,7 +100,7 @@ pub fn compose(
     done: &BTreeSet<InfoHash>,
 ) -> Crawl {
     let seed = chance.seed;
-    let mut frontier = Frontier::new(config::frontier(net), seed.derive("frontier"));
+    let mut frontier = Frontier::new(config::frontier(net, !args.no_retries), seed.derive("frontier"));
     for info_hash in done {
         frontier.prime(info_hash);
     }
@@ -114,6 +121,7 @@ struct Run<'a> {
     args: &'a CrawlArgs,
     output: Output,
     progress: Progress,
+    retries: Retries,
     manifest: Manifest,
     tally: summary::Tally,
     ending: Option<Ending>,
@@ -136,11 +144,13 @@ impl<'a> Run<'a> {
         opened.output.write_manifest(&manifest)?;
         let progress = Progress::new(opened.output.is_on_terminal());
         let output = opened.output;
+        let retries = Retries::new(output.retries_path(), config::keep_retries_every(net));
         let tally = summary::Tally::default();
         Ok(Self {
             args,
             output,
             progress,
+            retries,
             manifest,
             tally,
             ending: None,
@@ -168,7 +178,13 @@ impl<'a> Run<'a> {
             Event::Dht(DhtEvent::NewNodeId(id)) => self
                 .progress
                 .line(&format!("node id is now {id}: it fits our address (BEP 42)")),
-            Event::Pulse => self.keep_state(now, crawl),
+            Event::Pulse => {
+                self.keep_state(now, crawl);
+                if let Err(error) = self.retries.keep(now, crawl) {
+                    self.progress
+                        .line(&format!("the schedule of retries is not kept: {error:#}"));
+                }
+            }
             Event::Dht(_) => {}
             Event::Over(ending) => {
                 self.ending = Some(ending);
@@ -225,6 +241,8 @@ impl<'a> Run<'a> {
             return Err(failure.context("the crawl stopped; what was written is whole"));
         }
         self.output.seal()?;
+        let not_kept = "the schedule of retries is not kept";
+        self.retries.finish(ended.at, crawl).context(not_kept)?;
         if let (Some(node), false) = (crawl.harvest().node(), self.args.out.stdout_only) {
             start::save_state(node, &self.args.out.data_dir).context("the node's state is not kept")?;
         }

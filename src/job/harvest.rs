@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use crawler::{Contact, Depth, Few, LookupDone, LookupId, Node, Plan, Target};
+use crawler::{Contact, Depth, LookupDone, LookupId, Node, Plan, Target};
 use fetcher::{Failure, Pool};
 use transport::Transport;
 use wire::InfoHash;
@@ -22,6 +22,8 @@ pub struct Harvested {
     pub outcome: Outcome,
     /// Nodes that may hold it, too, and were not asked.
     pub spare: Vec<Contact>,
+    /// Nodes that were asked for peers; a few of many.
+    pub asked: Vec<SocketAddr>,
     /// Peers dialled.
     pub tried: u32,
 }
@@ -86,6 +88,7 @@ struct Work {
     /// The pool was told to start on it, and has not ended it.
     fetching: bool,
     spare: Vec<Contact>,
+    asked: Vec<SocketAddr>,
 }
 
 /// The infohashes in work, and the two minds that work on them.
@@ -165,7 +168,7 @@ impl Harvest {
         if lookup.is_some() {
             work.lookup = lookup;
         } else {
-            self.looked_up(now, info_hash, Vec::new(), 0);
+            self.looked_up(now, info_hash, 0);
         }
     }
 
@@ -181,6 +184,7 @@ impl Harvest {
                 peers,
                 outcome: Outcome::Abandoned,
                 spare: Vec::new(),
+                asked: Vec::new(),
                 tried: 0,
             });
         }
@@ -219,8 +223,11 @@ impl Harvest {
                     }
                     Output::Event(crawler::Event::LookupDone(done)) if self.is_ours(&done) => {
                         if let Target::Swarm(info_hash) = done.target {
-                            let spare = done.spare.into_iter().flatten().collect();
-                            self.looked_up(now, info_hash, spare, done.answered);
+                            if let Some(work) = self.works.get_mut(&info_hash) {
+                                work.spare = done.spare.into_iter().flatten().collect();
+                                work.asked = done.asked.into_iter().flatten().collect();
+                            }
+                            self.looked_up(now, info_hash, done.answered);
                         }
                     }
                     Output::Event(event) => return Some(Step::Dht(event)),
@@ -292,12 +299,11 @@ impl Harvest {
     }
 
     /// No more peers will be named: the fetch ends when all were tried, or it never began.
-    fn looked_up(&mut self, now: Time, info_hash: InfoHash, spare: Vec<Contact>, answered: u32) {
+    fn looked_up(&mut self, now: Time, info_hash: InfoHash, answered: u32) {
         let Some(work) = self.works.get_mut(&info_hash) else {
             return;
         };
         work.lookup = None;
-        work.spare = spare;
         if let (true, Some(pool)) = (work.fetching, &mut self.pool) {
             pool.no_more_peers(info_hash);
             return;
@@ -347,6 +353,7 @@ impl Harvest {
                 peers: work.peers,
                 outcome,
                 spare: work.spare,
+                asked: work.asked,
                 tried,
             });
         }
@@ -354,13 +361,10 @@ impl Harvest {
 }
 
 /// A lookup among replicas, of so many queries at the most: `first` are nodes that hold the infohash.
-pub fn plan(first: &[Contact], max_queries: u32) -> Plan {
-    let mut few = Few::new();
-    for &contact in first {
-        few.push(contact);
-    }
+pub fn replicas(first: &[Contact], max_queries: u32) -> Plan {
     Plan {
-        first: few,
+        first: first.iter().copied().collect(),
         depth: Depth::Replicas { max_queries },
+        ..Plan::full()
     }
 }

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use wire::InfoHash;
 
 use crate::journal::{Done, Record};
-use crate::{Manifest, Sealed, batch, clean, journal, metadata, peers, survey, wants};
+use crate::{Manifest, Sealed, batch, clean, journal, metadata, peers, retries, survey, wants};
 
 /// Every reader comes to the end of any bytes, and every row that it gives reads the same again once written.
 ///
@@ -59,6 +59,11 @@ pub fn readers(bytes: &[u8]) {
         for asked in wants::Wants::new(bytes, wants::Place::default(), kind, 4).flatten() {
             assert!(asked.peers.len() <= 4 && asked.place.byte <= bytes.len() as u64);
         }
+    }
+    for row in retries::rows(bytes).flatten() {
+        text.clear();
+        retries::put_row(&row, &mut text);
+        assert!(retries::rows(&text[..]).flatten().eq([row]));
     }
     if let Ok(manifest) = Manifest::read(bytes) {
         text.clear();

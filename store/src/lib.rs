@@ -5,7 +5,7 @@
 //!   line it cannot use back as a [`Fault`] with its number, and goes on.
 //! * The [`Sealed`] table: a table and its [`journal`], written so that `kill -9` at any byte neither loses, doubles nor
 //!   tears an infohash.
-//! * The [`Manifest`] of a run (`run.json`).
+//! * What waits for another try ([`retries`]), and the [`Manifest`] of a run (`run.json`): replaced whole.
 //!
 //! This room opens no path: it works over any `Read` and `Write`, and its tests cut those at every byte.
 
@@ -15,6 +15,7 @@ pub mod journal;
 pub mod json;
 pub mod metadata;
 pub mod peers;
+pub mod retries;
 pub mod wants;
 
 mod form;

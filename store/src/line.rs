@@ -39,6 +39,12 @@ pub enum Fault {
     /// Not an IPv4 or IPv6 address with a port from 1 to 65535.
     #[error("peer_ip and peer_port are not an address")]
     Address,
+    /// Not a list of `IP:PORT` or `ID@IP:PORT`, one space between any two.
+    #[error("{column} is not a list of addresses")]
+    List {
+        /// The column's name.
+        column: &'static str,
+    },
     /// Neither `True` nor `False`.
     #[error("metadata_ok is neither True nor False")]
     Flag,

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 ESTUDELY = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "target/release/estudely"
@@ -197,6 +198,42 @@ class Faults(unittest.TestCase):
         _, errors = process.communicate(timeout=30)
         self.assertEqual(process.returncode, 0, errors)
         blocks(self.output)
+
+    def schedule(self):
+        """The infohashes that wait for another round; fails on a torn line."""
+        with open(os.path.join(self.folder, "data", "retries.csv"), newline="", encoding="utf-8") as text:
+            rows = list(csv.DictReader(text))
+        for row in rows:
+            self.assertEqual(len(row["infohash"]), 40, row)
+            self.assertTrue(row["next"].isdigit() and row["asked"] is not None and int(row["tries"]) > 0, row)
+        return {row["infohash"] for row in rows}
+
+    def is_new_schedule(self, path, before):
+        return os.path.exists(path) and os.stat(path).st_mtime_ns != before and os.path.getsize(path) > 1_300
+
+    def test_what_waits_for_another_round_outlives_the_run(self):
+        lab = [*LAB[:-1], "400", "--lab-profile", "realistic"]
+        for end in (signal.SIGKILL, signal.SIGINT):
+            path = os.path.join(self.folder, "data", "retries.csv")
+            before = os.path.exists(path) and os.stat(path).st_mtime_ns
+            process = crawl(self.folder, lab=lab)
+            # The first rounds are over within seconds, and a lab's schedule is kept every second.
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline and not self.is_new_schedule(path, before):
+                time.sleep(0.1)
+            process.send_signal(end)
+            _, errors = process.communicate(timeout=30)
+            waiting, done = self.schedule(), blocks(self.output)
+            self.assertGreater(len(waiting), 5)
+            if end == signal.SIGINT:
+                self.assertEqual(process.returncode, 0, errors)
+                self.assertIn("waiting for another round at the end, not recorded", errors)
+                self.assertFalse(waiting & done.keys(), "what waits is not recorded")
+        code, errors = run_to_end(self.folder, lab=lab)
+        self.assertEqual(code, 0, errors)
+        self.assertIn("infohashes wait for another try", errors)
+        self.assertEqual(self.schedule(), set())
+        self.assertLessEqual(waiting, blocks(self.output).keys(), "what waited is done in the end")
 
     def test_no_network_hints_at_bootstrap(self):
         done = subprocess.run(

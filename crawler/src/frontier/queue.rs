@@ -6,6 +6,7 @@ use std::time::Duration;
 use wire::InfoHash;
 use world::{KeyedMap, Seed, Time};
 
+use super::Outcome;
 use super::seen::Fingerprint;
 use crate::{Contact, Sighting, Source};
 
@@ -22,7 +23,7 @@ const ANNOUNCE_WORTH: Duration = Duration::from_secs(3_600);
 const WANTED_WORTH: Duration = Duration::from_secs(900);
 
 /// The nodes that showed an infohash in a sample, the latest [`SHOWED_BY`] of them.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct ShowedBy {
     contacts: [Option<Contact>; SHOWED_BY],
     oldest: usize,
@@ -50,10 +51,14 @@ impl ShowedBy {
 /// It does not change while time passes, so nothing is ever re-sorted.
 type Rank = Time;
 
+/// The more doubtful of two that wait gives way: first who has no peer, then who failed more often, then whose turn is
+/// later.
+type Doubt = (bool, u8, Time);
+
 #[derive(Clone, Copy, Debug)]
 enum Place {
     Ready(Rank),
-    Waiting(Time),
+    Waiting(Time, Doubt),
     Taken,
 }
 
@@ -70,6 +75,22 @@ struct Item {
 }
 
 impl Item {
+    const fn new(info_hash: InfoHash) -> Self {
+        Self {
+            info_hash,
+            showed_by: ShowedBy {
+                contacts: [None; SHOWED_BY],
+                oldest: 0,
+            },
+            holders: 0,
+            announced: false,
+            wanted: false,
+            tries: 0,
+            last_sighted: Time::ZERO,
+            place: Place::Taken,
+        }
+    }
+
     fn note(&mut self, now: Time, sighting: &Sighting) {
         self.last_sighted = now;
         match sighting.source {
@@ -109,11 +130,13 @@ pub struct Work {
 }
 
 /// The queue. Two bounds: `max_ready` never-tried infohashes, of which the lowest rank is evicted; and `max_waiting`
-/// retries, where a further one is refused. Taken ones are as many as the caller has fetch slots.
+/// retries, of which the most doubtful is. Taken ones are as many as the caller has fetch slots.
 pub(super) struct Queue {
     items: KeyedMap<Fingerprint, Item>,
     ready: BTreeSet<(Rank, Fingerprint)>,
     waiting: BTreeSet<(Time, Fingerprint)>,
+    /// The same, by what speaks against them.
+    doubtful: BTreeSet<(Doubt, Fingerprint)>,
     max_ready: usize,
     max_waiting: usize,
     takes: u64,
@@ -128,6 +151,7 @@ impl Queue {
             items: KeyedMap::with_hasher(seed.derive("queue").hasher()),
             ready: BTreeSet::new(),
             waiting: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
             max_ready,
             max_waiting,
             takes: 0,
@@ -136,16 +160,7 @@ impl Queue {
 
     /// Adds an infohash that is not queued. Returns whom this evicts: the lowest rank, perhaps itself.
     pub(super) fn add(&mut self, now: Time, fingerprint: Fingerprint, sighting: &Sighting) -> Option<Fingerprint> {
-        let mut item = Item {
-            info_hash: sighting.info_hash,
-            showed_by: ShowedBy::default(),
-            holders: 0,
-            announced: false,
-            wanted: false,
-            tries: 0,
-            last_sighted: now,
-            place: Place::Taken,
-        };
+        let mut item = Item::new(sighting.info_hash);
         item.note(now, sighting);
         self.items.insert(fingerprint, item);
         self.make_ready(fingerprint);
@@ -174,7 +189,7 @@ impl Queue {
             (Some(best), None) => self.unready(best),
             (Some(best), Some(_)) if !retry_first => self.unready(best),
             (_, Some(due)) => {
-                self.waiting.remove(&due);
+                self.leave_waiting(due.1);
                 due.1
             }
             (None, None) => return None,
@@ -192,7 +207,10 @@ impl Queue {
     pub(super) fn drop(&mut self, fingerprint: Fingerprint) {
         match self.items.remove(&fingerprint).map(|item| item.place) {
             Some(Place::Ready(rank)) => drop(self.ready.remove(&(rank, fingerprint))),
-            Some(Place::Waiting(due)) => drop(self.waiting.remove(&(due, fingerprint))),
+            Some(Place::Waiting(due, doubt)) => {
+                self.waiting.remove(&(due, fingerprint));
+                self.doubtful.remove(&(doubt, fingerprint));
+            }
             Some(Place::Taken) | None => {}
         }
     }
@@ -207,16 +225,53 @@ impl Queue {
         Some(item.tries)
     }
 
-    /// Puts a taken infohash off until `due`; false if no more retries may wait.
-    pub(super) fn put_off(&mut self, fingerprint: Fingerprint, due: Time) -> bool {
-        if self.waiting.len() >= self.max_waiting {
-            return false;
+    /// Puts a taken infohash off until `due`. Returns whom this puts out of a full waiting room, perhaps itself; that one
+    /// is still known, to be [dropped](Self::drop).
+    pub(super) fn put_off(&mut self, fingerprint: Fingerprint, due: Time, outcome: Outcome) -> Option<InfoHash> {
+        let item = self.items.get_mut(&fingerprint)?;
+        let doubt = (outcome == Outcome::NoPeers, item.tries, due);
+        item.place = Place::Waiting(due, doubt);
+        self.waiting.insert((due, fingerprint));
+        self.doubtful.insert((doubt, fingerprint));
+        if self.waiting.len() <= self.max_waiting {
+            return None;
         }
-        if let Some(item) = self.items.get_mut(&fingerprint) {
-            item.place = Place::Waiting(due);
-            self.waiting.insert((due, fingerprint));
+        let &(_, worst) = self.doubtful.last()?;
+        self.items.get(&worst).map(|item| item.info_hash)
+    }
+
+    /// An infohash that waits from an earlier run.
+    pub(super) fn restore(
+        &mut self,
+        fingerprint: Fingerprint,
+        info_hash: InfoHash,
+        tries: u8,
+        due: Time,
+        outcome: Outcome,
+    ) {
+        self.items.insert(
+            fingerprint,
+            Item {
+                tries,
+                ..Item::new(info_hash)
+            },
+        );
+        self.put_off(fingerprint, due, outcome);
+    }
+
+    pub(super) fn is_waiting_full(&self) -> bool {
+        self.waiting.len() >= self.max_waiting
+    }
+
+    fn leave_waiting(&mut self, fingerprint: Fingerprint) {
+        if let Some(&Item {
+            place: Place::Waiting(due, doubt),
+            ..
+        }) = self.items.get(&fingerprint)
+        {
+            self.waiting.remove(&(due, fingerprint));
+            self.doubtful.remove(&(doubt, fingerprint));
         }
-        true
     }
 
     /// Puts a taken infohash back as if it had not been taken. Returns whom this evicts.
@@ -253,8 +308,8 @@ impl Queue {
         // A hash table is at least half full when it grows by doubling, and adds a byte of control for each slot; a B-tree
         // is about two thirds full.
         let item = size_of::<(Fingerprint, Item)>() + 1;
-        let index = size_of::<(Rank, Fingerprint)>() * 3 / 2;
-        self.items.capacity() * item * 8 / 7 + (self.ready.len() + self.waiting.len()) * index
+        let index = size_of::<(Doubt, Fingerprint)>() * 3 / 2;
+        self.items.capacity() * item * 8 / 7 + (self.ready.len() + 2 * self.waiting.len()) * index
     }
 
     fn make_ready(&mut self, fingerprint: Fingerprint) {

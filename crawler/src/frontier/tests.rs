@@ -17,11 +17,8 @@ fn config() -> Config {
         max_ready: 100,
         max_waiting: 10,
         retry: Retry {
-            tries: 3,
-            no_peers: Some(MINUTE),
-            unreachable: Some(2 * MINUTE),
-            unfetchable: Some(4 * MINUTE),
-            max_delay: 7 * MINUTE,
+            no_peers: vec![MINUTE],
+            with_peers: vec![2 * MINUTE, 7 * MINUTE],
         },
         opt_out: vec![hash(250), hash(240)],
     }
@@ -75,7 +72,7 @@ fn take(frontier: &mut Frontier, now: Time) -> Option<InfoHash> {
 #[test]
 fn an_outcome_without_a_delay_is_not_tried_again() {
     let mut config = config();
-    config.retry.no_peers = None;
+    config.retry.no_peers.clear();
     let mut frontier = Frontier::new(config, Seed::from_number(1));
     frontier.sighted(Time::ZERO, &sample(hash(7), 1));
     let work = frontier.take(Time::ZERO).unwrap();
@@ -201,20 +198,22 @@ fn what_an_earlier_run_did_is_not_queued() {
     assert_eq!((frontier.wake(), frontier.seen()), (None, 1));
 }
 
+/// As [`Fate::RetryAt`] without putting anybody out.
+fn retry_at(due: Time) -> Fate {
+    Fate::RetryAt { due, evicted: None }
+}
+
 #[test]
-fn a_failure_comes_back_after_its_delay_doubled_and_capped() {
+fn a_failure_comes_back_after_the_delay_of_its_round() {
     let mut frontier = frontier();
     frontier.sighted(secs(0), &sample(hash(1), 1));
     take(&mut frontier, secs(0));
-    assert_eq!(
-        frontier.failed(secs(0), &hash(1), Outcome::NoPeers),
-        Fate::RetryAt(secs(60))
-    );
+    assert_eq!(frontier.failed(secs(0), &hash(1), Outcome::NoPeers), retry_at(secs(60)));
     assert_eq!(frontier.wake(), Some(secs(60)));
     assert_eq!(take(&mut frontier, secs(59)), None);
     assert_eq!(frontier.take(secs(60)).unwrap().tries, 1);
     let fate = frontier.failed(secs(60), &hash(1), Outcome::Unfetchable);
-    assert_eq!(fate, Fate::RetryAt(secs(60 + 420)));
+    assert_eq!(fate, retry_at(secs(60 + 420)));
 }
 
 #[test]
@@ -224,7 +223,7 @@ fn the_last_failure_gives_up() {
     let mut now = secs(0);
     for _ in 0..2 {
         take(&mut frontier, now);
-        let Fate::RetryAt(due) = frontier.failed(now, &hash(1), Outcome::Unreachable) else {
+        let Fate::RetryAt { due, .. } = frontier.failed(now, &hash(1), Outcome::Unreachable) else {
             panic!("a retry is left");
         };
         now = due;
@@ -235,18 +234,71 @@ fn the_last_failure_gives_up() {
     assert_eq!(frontier.wake(), None);
 }
 
-#[test]
-fn no_room_to_wait_gives_up() {
+/// Ten that wait without peers: as many as may.
+fn waiting_room_full() -> Frontier {
     let mut frontier = frontier();
     for number in 1..=11 {
         frontier.sighted(secs(0), &sample(hash(number), 1));
     }
-    let mut fates = Vec::new();
-    while let Some(info_hash) = take(&mut frontier, secs(0)) {
-        fates.push(frontier.failed(secs(0), &info_hash, Outcome::NoPeers));
+    for _ in 0..10 {
+        let info_hash = take(&mut frontier, secs(0)).unwrap();
+        frontier.failed(secs(u64::from(info_hash.as_bytes()[19])), &info_hash, Outcome::NoPeers);
     }
-    assert_eq!(fates.iter().filter(|&&fate| fate == Fate::GivenUp).count(), 1);
-    assert_eq!((frontier.waiting(), fates.last()), (10, Some(&Fate::GivenUp)));
+    frontier
+}
+
+#[test]
+fn a_full_waiting_room_puts_out_the_least_promising() {
+    let mut frontier = waiting_room_full();
+    let last = take(&mut frontier, secs(0)).unwrap();
+    let Fate::RetryAt {
+        evicted: Some(evicted), ..
+    } = frontier.failed(secs(0), &last, Outcome::Unreachable)
+    else {
+        panic!("one with peers is worth more than one without");
+    };
+    assert_ne!(evicted, last);
+    assert_eq!(
+        (
+            frontier.waiting(),
+            frontier.counts().put_out,
+            frontier.counts().given_up
+        ),
+        (10, 1, 1)
+    );
+    // It is given up: no sighting brings it back.
+    frontier.sighted(secs(1), &sample(evicted, 2));
+    assert_eq!(frontier.ready(), 0);
+}
+
+#[test]
+fn who_is_least_promising_finds_no_room_itself() {
+    let mut frontier = waiting_room_full();
+    let last = take(&mut frontier, secs(0)).unwrap();
+    assert_eq!(frontier.failed(secs(1_000), &last, Outcome::NoPeers), Fate::GivenUp);
+    assert_eq!((frontier.waiting(), frontier.taken()), (10, 0));
+}
+
+#[test]
+fn what_an_earlier_run_left_waiting_goes_on_where_it_was() {
+    let mut frontier = frontier();
+    frontier.prime(&hash(2));
+    assert!(frontier.restore(hash(1), 1, secs(30), Outcome::Unreachable));
+    for refused in [hash(1), hash(2), hash(240), InfoHash::new([0; 20])] {
+        assert!(
+            !frontier.restore(refused, 1, secs(30), Outcome::Unreachable),
+            "{refused}"
+        );
+    }
+    assert_eq!((frontier.waiting(), frontier.wake()), (1, Some(secs(30))));
+    frontier.sighted(secs(5), &sample(hash(1), 3));
+    let work = frontier.take(secs(30)).unwrap();
+    assert_eq!(
+        (work.info_hash, work.tries, work.showed_by),
+        (hash(1), 1, vec![node(3)])
+    );
+    let fate = frontier.failed(secs(30), &hash(1), Outcome::Unreachable);
+    assert_eq!(fate, retry_at(secs(30 + 420)));
 }
 
 #[test]
@@ -288,12 +340,13 @@ proptest! {
         let mut frontier = Frontier::new(config, Seed::from_number(3));
         let mut taken = Vec::new();
         for (at, (step, number)) in steps.into_iter().enumerate() {
+            let outcome = if number % 2 == 0 { Outcome::NoPeers } else { Outcome::Unreachable };
             let now = secs(at as u64 * 20);
             match (step, taken.len()) {
                 (0 | 1, _) | (_, 0) if step != 2 => drop(frontier.sighted(now, &sample(hash(number), number as u8))),
                 (2, _) => taken.extend(take(&mut frontier, now)),
                 (3, _) => frontier.done(&taken.pop().unwrap_or(hash(1))),
-                _ => drop(frontier.failed(now, &taken.pop().unwrap_or(hash(1)), Outcome::NoPeers)),
+                _ => drop(frontier.failed(now, &taken.pop().unwrap_or(hash(1)), outcome)),
             }
             prop_assert!(frontier.seen() <= 120 + 1 && frontier.ready() <= 20 && frontier.waiting() <= 3);
             prop_assert_eq!(frontier.taken(), taken.len());

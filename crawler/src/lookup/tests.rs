@@ -35,6 +35,7 @@ fn start(depth: Depth, first: &[u8], known: &[u8]) -> Start {
         target: Target::Swarm(InfoHash::new([0; 20])),
         plan: Plan {
             first: first.iter().copied().map(node).collect(),
+            avoid: [None; K],
             depth,
         },
         known: [known.iter().copied().map(node).collect(), Few::new()],
@@ -146,6 +147,27 @@ fn too_few_peers_lead_to_the_nearest_named_one_at_a_time() {
     assert_eq!(bench.asked(), [2]);
     bench.answer(lookup, 2, &[], &[2]);
     assert_eq!(bench.asked(), [3]);
+}
+
+#[test]
+fn another_round_asks_others_than_the_first() {
+    let mut bench = Bench::new();
+    let first = bench.start(start(FEW, &[4], &[]));
+    for host in [4, 1, 2] {
+        assert_eq!(bench.asked(), [host]);
+        bench.answer(first, host, &[1, 2, 3, 5], &[]);
+    }
+    let done = bench.over().unwrap().done;
+    assert_eq!(done.asked, [1, 2, 4].map(|host| Some(node(host).addr)));
+    assert_eq!(done.spare, [Some(node(3)), Some(node(5)), None]);
+    let mut again = start(FEW, &[3], &[1]);
+    again.plan.avoid[..3].copy_from_slice(&done.asked);
+    let second = bench.start(again);
+    for host in [3, 5] {
+        assert_eq!(bench.asked(), [host]);
+        bench.answer(second, host, &[1, 2, 4, 5], &[]);
+    }
+    assert_eq!(bench.over().unwrap().done.queries, 2);
 }
 
 #[test]

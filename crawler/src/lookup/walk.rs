@@ -2,13 +2,14 @@
 
 mod choose;
 
+use std::array::from_fn;
 use std::net::SocketAddr;
 
 use wire::{Distance, NodeId};
 use world::Time;
 
 use super::{Depth, Finished, Plan, Start, family_index};
-use crate::contacts::{Contact, Few, K};
+use crate::contacts::{Contact, K};
 use crate::event::{LookupDone, LookupId, Target};
 
 pub(super) use choose::Choice;
@@ -57,10 +58,7 @@ impl Walk {
         Self {
             lookup: LookupId(0),
             target: Target::Node(NodeId::new([0; 20])),
-            plan: Plan {
-                first: Few::new(),
-                depth: Depth::Full,
-            },
+            plan: Plan::full(),
             quiet: true,
             running: false,
             deadline: Time::MAX,
@@ -113,12 +111,14 @@ impl Walk {
             }
             self.candidates.pop();
         }
+        let avoided = self.plan.avoid.contains(&Some(contact.addr));
+        let state = if avoided { State::Failed } else { State::New };
         self.candidates.insert(
             at,
             Candidate {
                 contact,
                 distance,
-                state: State::New,
+                state,
                 id_known,
                 showed,
             },
@@ -173,8 +173,12 @@ impl Walk {
                 }
             }
         }
-        let unasked = |held: &&Candidate| held.state == State::New && held.id_known;
-        let mut spare = self.candidates.iter().filter(unasked).map(|held| held.contact);
+        let (named, is_new) = (
+            |held: &&Candidate| held.id_known,
+            |held: &Candidate| held.state == State::New,
+        );
+        let mut spare = self.candidates.iter().filter(named).filter(|held| is_new(held));
+        let mut asked = self.candidates.iter().filter(named).filter(|held| !is_new(held));
         Finished {
             done: LookupDone {
                 lookup: self.lookup,
@@ -183,7 +187,8 @@ impl Walk {
                 queries: self.queries,
                 answered: self.answered,
                 closest,
-                spare: [spare.next(), spare.next()],
+                asked: from_fn(|_| asked.next().map(|held| held.contact.addr)),
+                spare: from_fn(|_| spare.next().map(|held| held.contact)),
             },
             quiet: self.quiet,
             converged: converged && full,

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::contacts::{Closest, Family, Few, Nearest};
 use crate::event::{Answer, AskId, Event, LookupId, Target};
 use crate::guard::Guard;
-use crate::lookup::{Depth, Plan, Start};
+use crate::lookup::{Plan, Start};
 use crate::responder::Responder;
 use crate::routing::TableSize;
 use crate::rpc::{Asker, Call, Question};
@@ -78,9 +78,7 @@ impl Node {
 
     /// Looks for the nodes nearest to `target`. Ends in one [`Event::LookupDone`].
     pub fn find_node(&mut self, now: Time, target: NodeId) -> LookupId {
-        let first = Few::new();
-        let depth = Depth::Full;
-        self.look_up(now, Target::Node(target), Plan { first, depth })
+        self.look_up(now, Target::Node(target), Plan::full())
     }
 
     /// Asks one node, named by the user, one question. Ends in one [`Event::Answer`].

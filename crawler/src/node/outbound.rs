@@ -12,7 +12,7 @@ use super::join::Step;
 use crate::contacts::{Closest, Families, Family, Few, K};
 use crate::errands::Errand;
 use crate::event::{Answer, Event, Target};
-use crate::lookup::{Depth, Finished, Next, Plan, Start};
+use crate::lookup::{Finished, Next, Plan, Start};
 use crate::routing::{Table, Upkeep};
 use crate::rpc::{Asker, Call, Question};
 use crate::stats::Kind;
@@ -170,10 +170,7 @@ impl Node {
     fn walk(&mut self, now: Time, family: Family, point: NodeId, routers: Vec<SocketAddr>) -> bool {
         let mut known = [Few::new(); 2];
         known[family as usize] = self.tables[family as usize].closest(&point, family);
-        let plan = Plan {
-            first: Few::new(),
-            depth: Depth::Full,
-        };
+        let plan = Plan::full();
         let (target, quiet) = (Target::Node(point), true);
         let start = Start {
             target,

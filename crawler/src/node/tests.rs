@@ -10,10 +10,10 @@ use wire::{InfoHash, NodeId};
 use world::{Effect, Input, Machine, Output, Seed, Time};
 
 use super::*;
-use crate::contacts::{Few, K};
+use crate::contacts::K;
 use crate::event::{Answer, LookupDone};
 use crate::fuzz::lab_config;
-use crate::lookup::{Depth, Plan};
+use crate::lookup::Plan;
 use crate::rpc::Question;
 use crate::stats::{Asked, Drop};
 
@@ -174,10 +174,7 @@ impl Net {
     }
 }
 
-const FULL: Plan = Plan {
-    first: Few::new(),
-    depth: Depth::Full,
-};
+const FULL: Plan = Plan::full();
 
 fn info_hash(first: u8) -> InfoHash {
     InfoHash::new([first; 20])

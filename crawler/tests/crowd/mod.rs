@@ -156,7 +156,8 @@ impl Crowd {
             let mut first = Few::new();
             first.push(from);
             let depth = Depth::Replicas { max_queries: 4 };
-            self.node.get_peers(self.now, info_hash, Plan { first, depth });
+            let avoid = [None; crawler::K];
+            self.node.get_peers(self.now, info_hash, Plan { first, avoid, depth });
         }
     }
 

@@ -2,15 +2,14 @@
 //!
 //! It runs on sockets under `host::run` and in virtual time under `sim::run`; the tests of the main job are the latter.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use crawler::frontier::{Fate, Frontier, Outcome as Failed, Seen, Work};
-use crawler::{Contact, Event as DhtEvent, Source};
-use wire::InfoHash;
-use world::{Input, KeyedMap, Machine, Output, Seed, Time};
+use crawler::frontier::{Fate, Frontier, Outcome as Failed, Seen};
+use crawler::{Event as DhtEvent, Source};
+use world::{Input, Machine, Output, Seed, Time};
 
-use crate::job::harvest::{Harvest, Harvested, Outcome, Step, plan};
+use super::schedule::{Schedule, Waiting};
+use crate::job::harvest::{Harvest, Harvested, Outcome, Step};
 
 /// When a crawl ends by itself, and how it goes about its work.
 #[derive(Clone, Copy, Debug)]
@@ -23,12 +22,14 @@ pub struct Limits {
     pub quiet: Option<Duration>,
     /// Time to leave after a stop: what is not done by then is given up.
     pub leave_within: Duration,
-    /// Peers dialled at the most: an infohash that spent them gets no second round (CRL-04).
+    /// Peers dialled at the most: an infohash that spent them in one round gets no other (CRL-04).
     pub attempts: Option<u32>,
     /// Queries of the first lookup of an infohash at the most (crawlers R5, steps one and two).
     pub lookup_queries: u32,
-    /// Queries of the second, after the peers of the first gave nothing (step three).
+    /// Queries of a lookup of a later round, after the peers of the earlier ones gave nothing (step three).
     pub retry_queries: u32,
+    /// What waits for another round at the end is left for the next run. Otherwise it is recorded as it stands.
+    pub keep_schedule: bool,
     /// Stop sampling while this many infohashes wait: discovery outruns fetching by far, and each query has a price.
     pub pause_sampling_at: usize,
 }
@@ -70,16 +71,6 @@ enum Phase {
     Over,
 }
 
-/// What the first round of an infohash leaves for the second.
-#[derive(Debug)]
-struct Kept {
-    peers: Vec<SocketAddr>,
-    /// Replicas that were named and not asked.
-    replicas: Vec<Contact>,
-    /// How the first round ended: what stands if there is no second.
-    outcome: Outcome,
-}
-
 /// The crawl.
 pub struct Crawl {
     harvest: Harvest,
@@ -94,8 +85,7 @@ pub struct Crawl {
     asked_for: u64,
     /// When something new last came: a new infohash, or a record.
     last_news: Time,
-    /// Peers of infohashes that wait in the frontier for another round; at most as many as the frontier holds.
-    kept: KeyedMap<InfoHash, Kept>,
+    schedule: Schedule,
     sampling_paused: bool,
     pulsed: Time,
     /// The flow budget was used up when work was last wanted; the next pulse looks again.
@@ -114,7 +104,7 @@ impl Crawl {
             recorded: 0,
             asked_for: 0,
             last_news: Time::ZERO,
-            kept: KeyedMap::with_hasher(seed.derive("kept peers").hasher()),
+            schedule: Schedule::new(seed),
             sampling_paused: false,
             pulsed: Time::ZERO,
             starved: false,
@@ -129,6 +119,37 @@ impl Crawl {
     /// Which infohash next, and how many were ever seen.
     pub fn frontier(&self) -> &Frontier {
         &self.frontier
+    }
+
+    /// Infohashes that wait for another round, those that are tried again right now included; in no order.
+    pub fn waiting(&self) -> impl Iterator<Item = &Waiting> {
+        self.schedule.iter()
+    }
+
+    /// How many [`Crawl::waiting`] gives.
+    pub fn waiting_count(&self) -> usize {
+        self.schedule.len()
+    }
+
+    /// Changes of what [`Crawl::waiting`] gives: with the same number it gives the same.
+    pub fn schedule_changes(&self) -> u64 {
+        self.schedule.changes()
+    }
+
+    /// Takes up an infohash that an earlier run left waiting; false if it is done since, opted out, or there is no room.
+    pub fn restore(&mut self, waiting: Waiting) -> bool {
+        let Waiting {
+            info_hash,
+            tries,
+            due,
+            last,
+            ..
+        } = waiting;
+        let restored = self.frontier.restore(info_hash, tries, due, last);
+        if restored {
+            self.schedule.insert(waiting);
+        }
+        restored
     }
 
     /// `get_peers` queries of others; what they ask for is not followed for that.
@@ -190,21 +211,17 @@ impl Crawl {
             if self.starved {
                 return;
             }
-            let Some(Work {
-                info_hash, showed_by, ..
-            }) = self.frontier.take(now)
-            else {
+            let Some(work) = self.frontier.take(now) else {
                 return;
             };
-            let kept = self.kept.remove(&info_hash);
-            let lookup = match &kept {
-                // The second round asks other replicas than the first: the same ones would name the same peers.
-                Some(kept) if !kept.replicas.is_empty() => plan(&kept.replicas, self.limits.retry_queries),
-                _ => plan(&showed_by, self.limits.lookup_queries),
-            };
             self.taken += 1;
-            let known = kept.map(|kept| kept.peers).unwrap_or_default();
-            self.harvest.begin(now, info_hash, Some(lookup), &known);
+            let Limits {
+                lookup_queries,
+                retry_queries,
+                ..
+            } = self.limits;
+            let (plan, known) = self.schedule.plan(&work, lookup_queries, retry_queries);
+            self.harvest.begin(now, work.info_hash, Some(plan), known);
         }
     }
 
@@ -227,28 +244,24 @@ impl Crawl {
             true => self.frontier.give_up(&info_hash, outcome),
             false => self.frontier.failed(now, &info_hash, outcome),
         });
-        if let Some(Fate::RetryAt(_)) = fate {
+        if let (Some(Fate::RetryAt { due, evicted }), Some(last)) = (fate, failed) {
             self.taken -= 1;
-            let Harvested {
-                peers, spare, outcome, ..
-            } = harvested;
-            let replicas = spare;
-            self.kept.insert(
-                info_hash,
-                Kept {
-                    peers,
-                    replicas,
-                    outcome,
-                },
-            );
-            return None;
+            self.schedule.put_off(due, last, harvested);
+            let evicted = evicted.and_then(|evicted| self.schedule.remove(&evicted))?;
+            self.taken += 1;
+            return Some(self.recorded(now, evicted.given_up()));
         }
         if fate.is_none() {
             self.frontier.done(&info_hash);
         }
+        self.schedule.remove(&info_hash);
+        Some(self.recorded(now, harvested))
+    }
+
+    fn recorded(&mut self, now: Time, harvested: Harvested) -> Event {
         self.recorded += 1;
         self.last_news = now;
-        Some(Event::Record(harvested))
+        Event::Record(harvested)
     }
 
     fn may_take(&self) -> bool {
@@ -273,22 +286,15 @@ impl Crawl {
         }
     }
 
-    /// The last rows: infohashes that failed once and will not get another round are done, without metadata; as many as
-    /// were asked for.
-    fn drain_kept(&mut self) -> Option<Event> {
-        if self.limits.max_infohashes.is_some_and(|most| self.recorded >= most) {
+    /// The last rows of a crawl whose schedule nobody keeps: infohashes that wait for another round are done, without
+    /// metadata; as many as were asked for.
+    fn drain_schedule(&mut self, now: Time) -> Option<Event> {
+        let is_enough = self.limits.max_infohashes.is_some_and(|most| self.recorded >= most);
+        if self.limits.keep_schedule || is_enough {
             return None;
         }
-        let info_hash = *self.kept.keys().next()?;
-        let Kept { peers, outcome, .. } = self.kept.remove(&info_hash)?;
-        self.recorded += 1;
-        Some(Event::Record(Harvested {
-            info_hash,
-            peers,
-            outcome,
-            spare: Vec::new(),
-            tried: 0,
-        }))
+        let waiting = self.schedule.remove(&self.schedule.any()?)?;
+        Some(self.recorded(now, waiting.given_up()))
     }
 }
 
@@ -329,7 +335,7 @@ impl Machine for Crawl {
         if self.harvest.in_work() > 0 {
             return None;
         }
-        if let Some(last) = self.drain_kept() {
+        if let Some(last) = self.drain_schedule(now) {
             return Some(Output::Event(last));
         }
         self.phase = Phase::Over;
@@ -356,3 +362,6 @@ impl Machine for Crawl {
             .min()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,11 +97,7 @@ fn infohashes(figures: &mut Figures, tally: &Tally, crawl: &Crawl, ended: &Ended
         tally.unreadable,
         "dictionaries that hash to the infohash and cannot be read",
     );
-    figures.count(
-        "waiting",
-        (crawl.frontier().ready() + crawl.frontier().waiting()) as u64,
-        "seen and not done with at the end",
-    );
+    rounds(figures, crawl);
     figures.count(
         "asked_for",
         crawl.asked_for(),
@@ -116,6 +112,35 @@ fn infohashes(figures: &mut Figures, tally: &Tally, crawl: &Crawl, ended: &Ended
         "fetched_per_minute",
         per_minute(tally.fetched, ended.at),
         "infohashes with metadata per minute",
+    );
+}
+
+fn rounds(figures: &mut Figures, crawl: &Crawl) {
+    let counts = crawl.frontier().counts();
+    figures.count(
+        "waiting",
+        crawl.frontier().ready() as u64,
+        "seen and not tried yet at the end",
+    );
+    figures.count(
+        "to_retry",
+        crawl.waiting_count() as u64,
+        "tried in vain and waiting for another round at the end, not recorded",
+    );
+    figures.count(
+        "retries",
+        counts.retries,
+        "rounds that failed and were put off for another",
+    );
+    figures.count(
+        "restored",
+        counts.restored,
+        "infohashes that the last run left waiting for another round",
+    );
+    figures.count(
+        "put_out",
+        counts.put_out,
+        "given up early because too many wait for another round",
     );
 }
 

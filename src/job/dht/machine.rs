@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crawler::{Answer, Depth, Event, Few, Node, Plan, Question, Target};
+use crawler::{Answer, Event, Node, Plan, Question, Target};
 use world::{Input, Machine, Output, Time};
 
 /// What is to be asked.
@@ -60,14 +60,7 @@ impl Inquiry {
                 self.node.find_node(now, target);
             }
             Wish::Lookup(Target::Swarm(info_hash)) => {
-                self.node.get_peers(
-                    now,
-                    info_hash,
-                    Plan {
-                        first: Few::new(),
-                        depth: Depth::Full,
-                    },
-                );
+                self.node.get_peers(now, info_hash, Plan::full());
             }
         }
         self.begun = true;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crawler::{Depth, Event as DhtEvent, Few, Node, Plan};
+use crawler::{Event as DhtEvent, Node, Plan};
 use wire::InfoHash;
 use world::{Input, Machine, Output, Time};
 
@@ -105,8 +105,7 @@ impl Fetch {
                 return;
             }
             let Some(want) = self.wanted.pop_front() else { return };
-            let (first, depth) = (Few::new(), Depth::Full);
-            let plan = lookup.then_some(Plan { first, depth });
+            let plan = lookup.then(Plan::full);
             self.harvest.begin(now, want.info_hash, plan, &want.peers);
         }
     }

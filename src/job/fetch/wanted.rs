@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader};
-use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::Context;
@@ -31,16 +30,10 @@ impl Wanted {
     /// Drops what the user forbids: infohashes of the opt-out list, and peers in blocked networks. An infohash that loses
     /// all its peers is dropped, too: it was not asked to be looked up.
     pub(super) fn obey(&mut self, net: &Net) {
-        let is_blocked = |ip: IpAddr| {
-            let ip = ip.to_canonical();
-            net.blocklist
-                .iter()
-                .any(|block| (block.first()..=block.last()).contains(&ip))
-        };
         let (before, mut blocked) = (self.list.len(), 0);
         self.list.retain_mut(|want| {
             let named = want.peers.len();
-            want.peers.retain(|peer| !is_blocked(peer.ip()));
+            want.peers.retain(|peer| !net.is_blocked(peer.ip()));
             blocked += named - want.peers.len();
             let lost_all = named > 0 && want.peers.is_empty();
             !lost_all && !net.opt_out.contains(&want.info_hash)
