@@ -174,6 +174,8 @@ pub fn net(args: &NetArgs, lab: Option<String>) -> anyhow::Result<Net> {
     if line.rate == 0 || line.max_flows == 0 {
         bad_input!("--rate and --max-flows must be at least 1");
     }
+    line.connections = within("--max-connections", args.max_connections, line.connections)?;
+    line.works = within("--max-works", args.max_works, line.works)?;
     for router in &args.bootstrap {
         if !router
             .rsplit_once(':')
@@ -200,6 +202,15 @@ pub fn net(args: &NetArgs, lab: Option<String>) -> anyhow::Result<Net> {
         line,
         read_only: args.read_only,
     })
+}
+
+/// What the user set, or `usual`. More than the host holds beside the connections of strangers would be refused one by one.
+fn within(flag: &str, wanted: Option<usize>, usual: usize) -> anyhow::Result<usize> {
+    let most = HOST.connections - HOST.accepted;
+    match wanted {
+        Some(wanted) if !(1..=most).contains(&wanted) => bad_input!("{flag} {wanted}: from 1 to {most}"),
+        wanted => Ok(wanted.unwrap_or(usual)),
+    }
 }
 
 fn bind(args: &NetArgs, loopback: bool) -> anyhow::Result<Bind> {

@@ -84,6 +84,12 @@ pub struct NetArgs {
     /// Remote endpoints touched in any 120 s, the load on a NAT table [default: home 2048, vps 60000, lab 1000000]
     #[arg(long, value_name = "N")]
     pub max_flows: Option<usize>,
+    /// Connections to peers at once [default: home 128, vps 1024, lab 1024]
+    #[arg(long, value_name = "N")]
+    pub max_connections: Option<usize>,
+    /// Infohashes in work at once [default: home 64, vps 512, lab 512]
+    #[arg(long, value_name = "N")]
+    pub max_works: Option<usize>,
     /// The source of all chance, to repeat a run [default: drawn, and written to run.json]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
