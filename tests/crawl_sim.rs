@@ -15,7 +15,7 @@ use estudely::job::crawl::{self, Crawl, Event, Yield};
 use estudely::job::lab::found;
 use estudely::job::start::Chance;
 use estudely::output::Table;
-use sim::{Lab, Plan, Profile, Report, judge};
+use sim::{Lab, Plan, Profile, Report, Trap, judge};
 use store::{clean, metadata};
 use world::{Input, Machine, Seed, Time, Via};
 
@@ -161,6 +161,30 @@ fn a_realistic_lab_gives_nearly_all_that_can_be_had() {
     assert_polite(&outcome);
     let plain = outcome.report.fetch_rate_via(Via::Tcp);
     assert!(plain >= 0.95, "fetch rate {plain}");
+}
+
+#[test]
+fn a_hostile_lab_gives_much_and_nothing_false() {
+    let all = ["--metadata-peer-attempts", "0", "--peers-per-infohash", "0"];
+    let outcome = simulate(Profile::hostile(), 500, 1_000, 4, &all);
+    assert_polite(&outcome);
+    let plain = outcome.report.fetch_rate_via(Via::Tcp);
+    // Of the three nodes asked for peers, one lies and one has gone.
+    assert!(plain >= 0.6, "fetch rate {plain}");
+    let pool = outcome.crawl.harvest().pool().unwrap();
+    assert_eq!((pool.connections(), pool.assembly_bytes()), (0, 0));
+}
+
+#[test]
+fn torrents_that_trip_their_readers_do_not() {
+    let traps: [&[(Trap, f64)]; 3] = [&[(Trap::Nesting, 1.0)], &[(Trap::Paths, 1.0)], &[(Trap::Pieces, 1.0)]];
+    for traps in traps {
+        let mut profile = Profile::ideal();
+        profile.meta.traps = traps;
+        let outcome = simulate(profile, 50, 60, 10, &[]);
+        assert_eq!(outcome.report.wrong, 0, "{traps:?}");
+        assert!(outcome.report.fetch_rate() >= 0.99, "{traps:?}");
+    }
 }
 
 #[test]

@@ -131,11 +131,6 @@ impl Torrent {
         }
     }
 
-    /// Whether a reader with limits gets anything out of it.
-    pub(crate) fn is_readable(&self) -> bool {
-        self.trap != Some(Trap::Nesting)
-    }
-
     /// Appends the info dictionary.
     pub(crate) fn info(&self, out: &mut Vec<u8>) {
         let mut rng = self.body.rng();

@@ -54,7 +54,7 @@ pub struct Truth {
     pub piece_length: u64,
     /// Every peer that some node lists.
     pub peers: Vec<SocketAddr>,
-    /// The plainest way by which one of them delivers metadata that can be read: over TCP as it is, else over TCP to who
+    /// The plainest way by which one of them delivers the metadata: over TCP as it is, else over TCP to who
     /// obfuscates, else over uTP. `None` if nobody does.
     pub fetchable: Option<Via>,
 }
@@ -164,8 +164,7 @@ impl Population {
     }
 
     pub(crate) fn fetchable(&self, key: &Key) -> Option<Via> {
-        let readable = self.torrent(key).is_some_and(|torrent| torrent.is_readable());
-        self.swarms.fetchable(key, readable)
+        self.swarms.fetchable(key, self.keys.torrent(key).is_some())
     }
 
     pub(crate) fn torrent(&self, key: &Key) -> Option<Torrent> {

@@ -437,14 +437,15 @@ impl Profile {
                 odd_names: 0.04, // 0.02 more for control characters and reading directions
                 ..realistic.meta
             },
+            // Table J, as shares of the contacts that answer: of all contacts they would leave one node in ten honest.
             liars: Liars {
-                id_chaser: 0.12, // table J, as the rest
-                fake_values: 0.05,
-                fake_samples: 0.05,
-                oversize: 0.02,
-                malformed: 0.05,
-                bad_nodes: 0.05,
-                reflector: 0.01,
+                id_chaser: 0.4 * 0.12,
+                fake_values: 0.4 * 0.05,
+                fake_samples: 0.4 * 0.05,
+                oversize: 0.4 * 0.02,
+                malformed: 0.4 * 0.05,
+                bad_nodes: 0.4 * 0.05,
+                reflector: 0.4 * 0.01,
             },
             ..realistic
         }
