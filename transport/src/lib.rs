@@ -10,6 +10,7 @@ mod above;
 pub mod fuzz;
 pub mod mse;
 mod streams;
+pub mod utp;
 
 pub use above::Above;
 pub use streams::Transport;

@@ -7,6 +7,7 @@ mod peer;
 use crate::bencode::{self, Entry, Kind, Limits, Value};
 use crate::compact;
 use crate::krpc::{self, Body, Message};
+use crate::utp::Packet;
 
 pub use peer::{extended, frames, handshake, info, lt_metadata, magnet, torrent, ut_holepunch, ut_metadata, ut_pex};
 
@@ -115,4 +116,22 @@ pub fn compact(bytes: &[u8]) {
     out.clear();
     compact::peers6(bytes).for_each(|peer| compact::put_addr(&peer, &mut out));
     assert_eq!(out, whole(compact::PEER6_LEN));
+}
+
+/// uTP packets: what was read can be written again, and says the same; what begins as none is none.
+pub fn utp(bytes: &[u8]) {
+    let Ok(packet) = Packet::decode(bytes) else {
+        return;
+    };
+    assert!(crate::utp::begins(bytes));
+    let told = packet.sack.received().inspect(|&behind| assert!(behind >= 2)).count();
+    assert!(told <= packet.sack.mask().len() * 8 && packet.payload.len() < bytes.len());
+    // What is written is never longer than 252 bytes of mask.
+    if packet.sack.mask().len() > 252 {
+        return;
+    }
+    let mut out = Vec::new();
+    packet.header.encode(packet.sack.mask(), &mut out);
+    out.extend_from_slice(packet.payload);
+    assert_eq!(Packet::decode(&out), Ok(packet), "what is written reads back");
 }

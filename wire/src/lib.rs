@@ -23,6 +23,7 @@ pub mod metainfo;
 pub mod ut_holepunch;
 pub mod ut_metadata;
 pub mod ut_pex;
+pub mod utp;
 
 pub use host_port::HostPort;
 pub use id::{Distance, InfoHash, InfoHashV2, NodeId, PeerId};
