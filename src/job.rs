@@ -1,5 +1,6 @@
 //! The jobs: each joins minds into a machine, hands it to the host, and sends what it tells to files and people.
 
+pub mod account;
 pub mod crawl;
 pub mod dht;
 pub mod fetch;

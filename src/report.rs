@@ -5,7 +5,7 @@ mod progress;
 
 use std::io::{self, IsTerminal, Write};
 
-pub use figures::{Figure, Figures, ratio};
+pub use figures::{Figure, Figures, ratio, share};
 pub use progress::{Progress, View, per_minute};
 
 /// One line for people: `# ` before it, so that a log is told from rows.

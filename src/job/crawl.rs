@@ -29,7 +29,6 @@ use retries::Retries;
 
 pub use machine::{Crawl, Ending, Event, Limits};
 pub use schedule::Waiting;
-pub use summary::funnel;
 
 /// What is to be harvested of each infohash.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -226,7 +225,7 @@ impl<'a> Run<'a> {
     fn finish(mut self, crawl: &Crawl, ended: &Ended, lab: Option<Inside>) -> anyhow::Result<Exit> {
         self.progress.finish();
         let lab = lab.map(Inside::stop).transpose()?;
-        let mut figures = summary::figures(&self.tally, crawl, ended);
+        let mut figures = summary::figures(&self.tally, crawl, ended.at, &ended.counters);
         if let (Some(lab), false) = (&lab, self.manifest.command == "peers") {
             lab::compare(lab, &self.output.rows()?[..], &mut figures);
         }
@@ -276,6 +275,7 @@ fn view(tally: &summary::Tally, crawl: &Crawl) -> View {
     View {
         processed: tally.processed,
         fetched: tally.fetched,
+        to_retry: crawl.waiting_count() as u64,
         seen: crawl.frontier().seen() as u64,
         in_work: crawl.harvest().in_work(),
         queued: node

@@ -103,7 +103,7 @@ fn summary(fetch: &Fetch, asked: u64, fetched: u64, now: Time) -> Figures {
         figures.figure("per_minute", per_minute(fetched, now), "with metadata per minute");
     }
     if let Some(pool) = fetch.harvest().pool() {
-        crate::job::crawl::funnel(&mut figures, pool.stats());
+        crate::job::account::funnel(&mut figures, pool.stats());
     }
     figures
 }

@@ -20,6 +20,8 @@ pub struct View {
     pub processed: u64,
     /// Of these, with metadata.
     pub fetched: u64,
+    /// Infohashes that wait for another round.
+    pub to_retry: u64,
     /// Distinct infohashes seen.
     pub seen: u64,
     /// Infohashes in work.
@@ -70,15 +72,17 @@ impl Progress {
     pub fn show(&mut self, now: Time, view: &View) {
         self.drawn = now;
         if let Some(bar) = &self.bar {
-            bar.set_message(line(view));
+            bar.set_message(line(view, now));
             bar.tick();
         } else if view.processed / EVERY > self.lines {
             self.lines = view.processed / EVERY;
             note(&format!(
-                "Progress: {} infohashes processed, {:.1}/min, {} nodes queued",
+                "Progress: {} infohashes processed, {:.1}/min, {} nodes queued, {} with metadata ({:.1}/min)",
                 self.lines * EVERY,
                 per_minute(view.processed, now),
-                view.queued
+                view.queued,
+                view.fetched,
+                per_minute(view.fetched, now)
             ));
         }
     }
@@ -110,12 +114,14 @@ impl Progress {
     }
 }
 
-fn line(view: &View) -> String {
+fn line(view: &View, now: Time) -> String {
     format!(
-        "{} infohashes seen · {} processed · {} with metadata · {} in work · {} connections · {} of {} queries answered",
+        "{} infohashes seen · {} processed · {} with metadata ({:.1}/min) · {} to retry · {} in work · {} connections · {} of {} queries answered",
         thousands(view.seen),
         thousands(view.processed),
         thousands(view.fetched),
+        per_minute(view.fetched, now),
+        thousands(view.to_retry),
         view.in_work,
         view.connections,
         thousands(view.answered),

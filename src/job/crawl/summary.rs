@@ -1,13 +1,13 @@
 //! The end of a crawl in figures, each of which says what it counts.
 
 use crawler::stats::Asked;
-use fetcher::Stage;
-use host::Ended;
-use world::Member as _;
+use host::{Counters, Ended};
+use world::{Member as _, Time};
 
 use super::{Crawl, Ending};
+use crate::job::account;
 use crate::job::harvest::{Harvested, Outcome};
-use crate::report::{Figures, per_minute, ratio, thousands};
+use crate::report::{Figures, per_minute, ratio, share, thousands};
 
 /// What was recorded in this run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -48,23 +48,23 @@ pub(super) fn last_line(tally: &Tally, ended: &Ended, ending: Option<Ending>, fa
     format!(
         "Final: {} infohashes processed in {:.1}s ({why}; {} with metadata)",
         tally.processed,
-        ended.at.since(world::Time::ZERO).as_secs_f64(),
+        ended.at.since(Time::ZERO).as_secs_f64(),
         tally.fetched
     )
 }
 
 /// Everything that is worth keeping of a crawl.
-pub(super) fn figures(tally: &Tally, crawl: &Crawl, ended: &Ended) -> Figures {
+pub(super) fn figures(tally: &Tally, crawl: &Crawl, now: Time, counters: &Counters) -> Figures {
     let mut figures = Figures::default();
-    infohashes(&mut figures, tally, crawl, ended);
+    infohashes(&mut figures, tally, crawl, now);
     dht(&mut figures, tally, crawl);
     manners(&mut figures, crawl);
     fetch(&mut figures, crawl);
-    host(&mut figures, ended);
+    host(&mut figures, counters);
     figures
 }
 
-fn infohashes(figures: &mut Figures, tally: &Tally, crawl: &Crawl, ended: &Ended) {
+fn infohashes(figures: &mut Figures, tally: &Tally, crawl: &Crawl, now: Time) {
     let counts = crawl.frontier().counts();
     figures.group("infohashes", "Infohashes");
     figures.count(
@@ -82,15 +82,14 @@ fn infohashes(figures: &mut Figures, tally: &Tally, crawl: &Crawl, ended: &Ended
         tally.processed,
         "infohashes recorded: done with, rows written",
     );
-    figures.count("with_peers", tally.with_peers, "of these, with at least one peer");
     figures.count(
-        "with_metadata",
-        tally.fetched,
-        format!(
-            "of these, with metadata ({:.1}% of the recorded)",
-            100.0 * ratio(tally.fetched, tally.processed.max(1))
-        ),
+        "with_peers",
+        tally.with_peers,
+        "recorded infohashes with at least one peer",
     );
+    figures.remark(share(tally.with_peers, tally.processed, "recorded"));
+    figures.count("with_metadata", tally.fetched, "recorded infohashes with metadata");
+    figures.remark(share(tally.fetched, tally.processed, "recorded"));
     figures.count("peer_rows", tally.peers, "rows that name a peer");
     figures.count(
         "unreadable",
@@ -110,19 +109,19 @@ fn infohashes(figures: &mut Figures, tally: &Tally, crawl: &Crawl, ended: &Ended
     );
     figures.figure(
         "fetched_per_minute",
-        per_minute(tally.fetched, ended.at),
+        per_minute(tally.fetched, now),
         "infohashes with metadata per minute",
     );
 }
 
 fn rounds(figures: &mut Figures, crawl: &Crawl) {
     let counts = crawl.frontier().counts();
-    figures.count(
+    figures.level(
         "waiting",
         crawl.frontier().ready() as u64,
         "seen and not tried yet at the end",
     );
-    figures.count(
+    figures.level(
         "to_retry",
         crawl.waiting_count() as u64,
         "tried in vain and waiting for another round at the end, not recorded",
@@ -153,19 +152,17 @@ fn dht(figures: &mut Figures, tally: &Tally, crawl: &Crawl) {
     figures.count(
         "hosts_answered",
         guard.answers_histogram().total(),
-        "of these, hosts that answered one",
+        "distinct hosts that answered a query",
     );
     sampling(figures, node);
     for &asked in Asked::ALL {
-        figures.count(
+        figures.labelled(
+            "query",
             asked.label(),
             stats.sent[asked],
-            format!(
-                "{} queries sent, {} answered",
-                asked.label(),
-                thousands(stats.answered[asked])
-            ),
+            format!("{} queries sent", asked.label()),
         );
+        figures.remark(format!("({} answered)", thousands(stats.answered[asked])));
     }
     figures.count("timeouts", stats.timeouts.total(), "queries not answered in time");
     figures.count("errors", stats.errors.total(), "queries answered by an error");
@@ -180,7 +177,7 @@ fn dht(figures: &mut Figures, tally: &Tally, crawl: &Crawl) {
         "get_peers queries per recorded infohash with a peer",
     );
     let gauges = node.gauges();
-    figures.count(
+    figures.level(
         "table",
         gauges.tables.iter().map(|table| table.nodes as u64).sum(),
         "nodes in the routing tables at the end",
@@ -198,17 +195,17 @@ fn manners(figures: &mut Figures, crawl: &Crawl) {
     let Some(node) = crawl.harvest().node() else { return };
     let stats = node.guard().stats();
     figures.group("manners", "Manners");
-    figures.count(
+    figures.level(
         "busiest_second",
         u64::from(stats.busiest_second),
         "queries to the busiest host within one second (burst 3 at the most)",
     );
-    figures.count(
+    figures.level(
         "busiest_ten_seconds",
         u64::from(stats.busiest_ten_seconds),
         "queries to the busiest host within ten seconds (1/s and a burst of 3)",
     );
-    figures.count(
+    figures.level(
         "most_flows",
         stats.most_flows as u64,
         "endpoints touched within 120 s, at the most",
@@ -224,38 +221,11 @@ fn manners(figures: &mut Figures, crawl: &Crawl) {
 
 fn fetch(figures: &mut Figures, crawl: &Crawl) {
     if let Some(pool) = crawl.harvest().pool() {
-        funnel(figures, pool.stats());
+        account::funnel(figures, pool.stats());
     }
 }
 
-/// How far peers came, and why they did not come further.
-pub fn funnel(figures: &mut Figures, stats: &fetcher::Stats) {
-    figures.group("funnel", "Metadata from peers: how far they came");
-    for &stage in Stage::ALL {
-        figures.count(stage.label(), stats.funnel[stage], stage_in_words(stage));
-    }
-    figures.group(
-        "fetch_failures",
-        "Peers that were dialled and did not deliver, by reason",
-    );
-    figures.reasons(&stats.failures);
-}
-
-const fn stage_in_words(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Known => "peers named for infohashes in work",
-        Stage::Dialled => "of these, dialled",
-        Stage::Connected => "connected",
-        Stage::Handshaken => "answered the handshake with our infohash and extensions",
-        Stage::Extended => "offered ut_metadata and a size that we accept",
-        Stage::Requested => "were asked for a piece",
-        Stage::Received => "gave a piece",
-        Stage::Verified => "info dictionaries that hash to their infohash",
-    }
-}
-
-fn host(figures: &mut Figures, ended: &Ended) {
-    let counters = &ended.counters;
+fn host(figures: &mut Figures, counters: &Counters) {
     figures.group("host", "This machine");
     figures.count("datagrams_in", counters.datagrams_in, "datagrams received");
     figures.count("datagrams_out", counters.datagrams_out, "datagrams sent");
@@ -265,7 +235,7 @@ fn host(figures: &mut Figures, ended: &Ended) {
         "datagrams that could not be sent",
     );
     figures.count("connections", counters.dialled, "connections asked for");
-    figures.count("opened", counters.opened, "of these, opened");
+    figures.count("opened", counters.opened, "connections asked for that opened");
     figures.count("accepted", counters.accepted, "connections that others opened to us");
     figures.count(
         "accept_no_room",
@@ -277,7 +247,7 @@ fn host(figures: &mut Figures, ended: &Ended) {
 fn sampling(figures: &mut Figures, node: &crawler::Node) {
     let Some(sampler) = node.sampler() else { return };
     let stats = sampler.stats();
-    figures.count(
+    figures.level(
         "nodes_known",
         sampler.known() as u64,
         "nodes named to us or heard from, in the ledger",
