@@ -80,6 +80,10 @@ pub struct Counts {
     pub asked: u64,
     /// Replies and errors that clients sent.
     pub replies: u64,
-    /// Connections that peers accepted.
+    /// TCP connections that peers accepted.
     pub accepted: u64,
+    /// uTP connections that peers accepted.
+    pub accepted_utp: u64,
+    /// uTP packets that were sent to any address of the lab.
+    pub stream_packets: u64,
 }

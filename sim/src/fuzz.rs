@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use transport::utp;
 use wire::extended::{self, ExtendedHandshake};
 use wire::handshake::Handshake;
 use wire::krpc::{Body, Message, Method, Query, Want};
@@ -13,7 +14,7 @@ use wire::{InfoHash, NodeId, PeerId};
 use world::{Closed, ConnId, Effect, Input, Machine, Output, Seed, Time, Via};
 
 use crate::abuse::{Abuse, Trap};
-use crate::lab::Lab;
+use crate::lab::{Lab, UTP};
 use crate::population::Config;
 use crate::profile::{Liars, Profile};
 
@@ -68,6 +69,7 @@ pub fn lab(bytes: &[u8]) {
         lab: Lab::new(world(), Seed::from_number(1)),
         now: Time::ZERO,
         open: BTreeSet::new(),
+        utp: utp::Socket::new(UTP, Seed::from_number(2)),
         last: 0,
         rest: bytes,
     };
@@ -84,6 +86,8 @@ struct Run<'a> {
     now: Time,
     /// Connections that neither side has closed.
     open: BTreeSet<ConnId>,
+    /// Our own end of what is called by uTP.
+    utp: utp::Socket,
     last: u64,
     rest: &'a [u8],
 }
@@ -135,7 +139,7 @@ impl<'a> Run<'a> {
     }
 
     fn step(&mut self, op: u8) {
-        match op % 8 {
+        match op % 10 {
             0 => {
                 let span = Duration::from_millis(1 << (self.number() % 20));
                 self.now = self.now + span;
@@ -155,6 +159,14 @@ impl<'a> Run<'a> {
                 self.receive(conn, bytes);
             }
             6 => self.talk(),
+            7 => {
+                let (from, to, mut bytes) = (self.client(), self.host(), vec![0x01]);
+                bytes[0] |= (self.number() % 5) << 4;
+                bytes.extend_from_slice(self.raw());
+                let bytes = &bytes;
+                self.lab.handle(self.now, Input::Datagram { from, to, bytes });
+            }
+            8 => self.call_by_utp(),
             _ => {
                 let conn = self.conn();
                 if self.open.remove(&conn) {
@@ -255,8 +267,47 @@ impl<'a> Run<'a> {
         self.receive(conn, &bytes[cut..]);
     }
 
+    /// Some peer is called by uTP; what it is told is a handshake and what the input says, at once.
+    fn call_by_utp(&mut self) {
+        let (infohash, rank) = (self.infohash(), self.number());
+        let population = self.lab.population();
+        let Some(key) = population.find(&infohash).filter(|key| key.peers > 0) else {
+            return;
+        };
+        let to = population.peer_addr(key, u32::from(rank) % key.peers);
+        self.last += 1;
+        let conn = ConnId(self.last);
+        self.utp.dial(self.now, conn, to);
+        let mut words = Vec::new();
+        Handshake::new(infohash, PeerId::new([b'f'; 20]))
+            .with_extended()
+            .encode(&mut words);
+        words.extend_from_slice(self.raw());
+        self.utp.write(self.now, conn, &words);
+    }
+
+    /// Carries what our own uTP socket has to send to the lab.
+    fn carry_utp(&mut self) {
+        if self.utp.deadline().is_some_and(|at| at <= self.now) {
+            self.utp.tick(self.now);
+        }
+        let mut bytes = Vec::new();
+        while let Some(output) = self.utp.poll(self.now, &mut bytes) {
+            if let Output::Effect(Effect::Send { to, .. }) = output {
+                let (from, bytes) = (self.our_utp(), &bytes);
+                self.lab.handle(self.now, Input::Datagram { from, to, bytes });
+            }
+            bytes.clear();
+        }
+    }
+
+    fn our_utp(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, 5000))
+    }
+
     /// Polls the lab dry, and checks what it wants.
     fn settle(&mut self) {
+        self.carry_utp();
         let mut payload = Vec::new();
         let mut polls = 0;
         while let Some(output) = self.lab.poll(self.now, &mut payload) {
@@ -270,6 +321,10 @@ impl<'a> Run<'a> {
                         "{from:?}"
                     );
                     assert!(to.ip().is_loopback() && (5000..5003).contains(&to.port()), "{to}");
+                    if let Some(from) = from.filter(|_| to == self.our_utp()) {
+                        self.utp.datagram(self.now, from, to, &payload);
+                        self.carry_utp();
+                    }
                 }
                 Output::Effect(Effect::Write { conn, len }) => {
                     assert_eq!(len, payload.len());

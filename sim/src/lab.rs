@@ -1,13 +1,17 @@
 //! The population at work: a machine that receives what is sent to any of its addresses, and answers from there.
 
 mod datagrams;
+mod streams;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use transport::utp;
 use wire::InfoHash;
 use world::{ConnId, Effect, Input, KeyedMap, Machine, Output, Seed, Time};
+
+pub(crate) use streams::UTP;
 
 use crate::address::Host;
 use crate::answer::Draft;
@@ -18,7 +22,7 @@ use crate::infos::Infos;
 use crate::keys::KeyIndex;
 use crate::net::Net;
 use crate::pair::{Bucket, Pair};
-use crate::peer::{Session, Stage};
+use crate::peer::Session;
 use crate::population::{Config, Population, Somebody, Truth};
 use crate::queue::{Queue, What};
 
@@ -55,6 +59,8 @@ pub struct Lab {
     /// Open connections; `None` for one that is about to be turned away.
     sessions: KeyedMap<ConnId, Option<Session>>,
     calls: u64,
+    /// The streams of all peers that answer uTP.
+    utp: utp::Socket,
     infos: Infos,
     guests: Guests,
     callers: Callers,
@@ -89,6 +95,7 @@ impl Lab {
             sessions: KeyedMap::with_hasher(seed.derive("connections").hasher()),
             memories: KeyedMap::with_hasher(seed.derive("memories").hasher()),
             calls: 0,
+            utp: utp::Socket::new(UTP, seed.derive("peers by uTP")),
             infos: Infos::new(seed),
             guests: Guests::default(),
             queue: Queue::default(),
@@ -190,57 +197,6 @@ impl Lab {
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (Ipv4Addr, Ipv4Addr, &Pair)> {
         self.pairs.iter().map(|((client, host), pair)| (*client, *host, pair))
     }
-
-    fn accepted(&mut self, now: Time, conn: ConnId, from: SocketAddr, to: SocketAddr) {
-        self.counts.accepted += 1;
-        let callee = self
-            .population
-            .callee(to)
-            .filter(|_| self.sessions.len() < Self::SESSIONS_MAX);
-        let (Some((key, peer)), IpAddr::V4(client), IpAddr::V4(ip)) = (callee, from.ip(), to.ip()) else {
-            self.sessions.insert(conn, None);
-            self.queue.push(now, What::Close { conn });
-            return;
-        };
-        self.calls += 1;
-        let rtt = self.net.rtt(client, ip);
-        let mut stage = Stage {
-            population: &self.population,
-            queue: &mut self.queue,
-            infos: &mut self.infos,
-            now,
-            conn,
-        };
-        let session = Session::accept(&mut stage, key, peer, from.ip(), rtt, self.calls);
-        self.sessions.insert(conn, Some(session));
-    }
-
-    fn helping(&mut self, now: Time, conn: ConnId) {
-        if let Some(Some(session)) = self.sessions.get_mut(&conn) {
-            let mut stage = Stage {
-                population: &self.population,
-                queue: &mut self.queue,
-                infos: &mut self.infos,
-                now,
-                conn,
-            };
-            session.helping(&mut stage);
-        }
-    }
-
-    fn received(&mut self, now: Time, conn: ConnId, bytes: &[u8]) {
-        let Some(Some(session)) = self.sessions.get_mut(&conn) else {
-            return;
-        };
-        let mut stage = Stage {
-            population: &self.population,
-            queue: &mut self.queue,
-            infos: &mut self.infos,
-            now,
-            conn,
-        };
-        session.receive(&mut stage, bytes);
-    }
 }
 
 impl Machine for Lab {
@@ -249,7 +205,7 @@ impl Machine for Lab {
     fn handle(&mut self, now: Time, input: Input<'_>) {
         match input {
             Input::Datagram { from, to, bytes } => self.datagram(now, from, to, bytes),
-            Input::Accepted { conn, from, to, .. } => self.accepted(now, conn, from, to),
+            Input::Accepted { conn, from, to, via } => self.accepted(now, conn, from, to, via),
             Input::Received { conn, bytes } => self.received(now, conn, bytes),
             Input::Closed { conn, .. } => {
                 self.sessions.remove(&conn);
@@ -261,6 +217,7 @@ impl Machine for Lab {
             // A lab dials nobody.
             Input::Opened { .. } | Input::Tick => {}
         }
+        self.tick_streams(now);
         if !self.stopped {
             self.call_clients(now);
         }
@@ -281,18 +238,19 @@ impl Machine for Lab {
                 }
                 // The caller has hung up meanwhile.
                 What::Write { conn, .. } if !self.sessions.contains_key(&conn) => continue,
-                What::Write { conn, bytes } => {
-                    let len = bytes.len();
-                    payload.extend_from_slice(&bytes);
-                    self.queue.recycle(bytes);
-                    Effect::Write { conn, len }
-                }
+                What::Write { conn, bytes } => match self.write(now, conn, bytes, payload) {
+                    Some(effect) => effect,
+                    None => continue,
+                },
                 What::Helping { conn } => {
                     self.helping(now, conn);
                     continue;
                 }
                 What::Close { conn } if self.sessions.remove(&conn).is_none() => continue,
-                What::Close { conn } => Effect::Close { conn },
+                What::Close { conn } => match self.close(now, conn) {
+                    Some(effect) => effect,
+                    None => continue,
+                },
             };
             return Some(Output::Effect(effect));
         }
@@ -300,7 +258,12 @@ impl Machine for Lab {
 
     fn deadline(&self) -> Option<Time> {
         let calls = if self.stopped { None } else { self.callers.next() };
-        self.queue.next().into_iter().chain(calls).min()
+        self.queue
+            .next()
+            .into_iter()
+            .chain(calls)
+            .chain(self.utp.deadline())
+            .min()
     }
 }
 

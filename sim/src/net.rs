@@ -93,15 +93,26 @@ impl Net {
     pub(crate) fn answer_after(&self, rtt: Duration, packet: Packet) -> Duration {
         let think = self.figures.think;
         let Packet { dice, number } = packet;
-        let mut delay = rtt.mul_f64(dice.lognormal(number, 1, 1.0, self.figures.jitter_sigma));
+        let mut delay = self.passes_after(rtt, packet);
         delay += millis(dice.lognormal(number, 2, think.median_ms, think.sigma));
         if dice.happens(number, 3, think.slow) {
             delay += millis(dice.exponential(number, 4, think.slow_mean_ms));
         }
-        if dice.happens(number, 5, self.figures.reorder) {
+        if self.overtaken(packet) {
             delay += rtt;
         }
         delay
+    }
+
+    /// The way there and back, with jitter.
+    pub(crate) fn passes_after(&self, rtt: Duration, packet: Packet) -> Duration {
+        let Packet { dice, number } = packet;
+        rtt.mul_f64(dice.lognormal(number, 1, 1.0, self.figures.jitter_sigma))
+    }
+
+    /// Whether a packet takes a detour.
+    pub(crate) fn overtaken(&self, packet: Packet) -> bool {
+        packet.dice.happens(packet.number, 5, self.figures.reorder)
     }
 
     /// Whether a reply comes twice.

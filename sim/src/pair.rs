@@ -111,6 +111,8 @@ pub(crate) struct Pair {
     pub(crate) packets: u64,
     pub(crate) to_host: Direction,
     pub(crate) to_asker: Direction,
+    /// When the last uTP packet to the asker arrives.
+    pub(crate) in_order: Time,
     /// The asker's last packet that came through.
     pub(crate) heard: Option<Time>,
     /// When the host last asked the asker something: its NAT lets answers and questions in for a while.

@@ -24,7 +24,7 @@ pub struct LabArgs {
     /// The population's seed
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
-    /// UDP and TCP port of every virtual host; port+1 is silent, port+2 refuses. 0 takes free ones
+    /// UDP and TCP port of every virtual host; port+1 is silent by TCP, port+2 refuses. 0 takes free ones
     #[arg(long, default_value_t = 0, value_name = "PORT")]
     pub port: u16,
     /// Write the truth, in the columns of metadata.txt, to this file
