@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 
-pub use crawl::{CrawlArgs, NetArgs, OutArgs, Profile};
+pub use crawl::{CrawlArgs, NetArgs, Observed, OutArgs, Profile};
 pub use dht::{DhtArgs, DhtCommand, DhtCommon};
 pub use lab::{InsideLabArgs, LabArgs, LabProfile};
 

@@ -16,6 +16,7 @@ use fetcher::config::Exclusion;
 use crate::args::{CrawlArgs, NetArgs, Profile};
 use crate::bad_input;
 use crate::exit::BadInput;
+use crate::job::harvest::Origin;
 use crate::job::{crawl, harvest};
 
 /// Bootstrap nodes of the Mainline DHT (DHT-03). Asked while the table is empty, never in it.
@@ -462,6 +463,8 @@ pub fn harvest(net: &Net, peers_per_infohash: u32) -> harvest::Limits {
         works: net.line.works,
         peers_per_infohash: if peers == 0 { usize::MAX } else { peers },
         flows_per_work: 8,
+        // What a crawl knows is what the DHT named in an earlier round.
+        known_from: Origin::Dht,
     }
 }
 

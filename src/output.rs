@@ -1,5 +1,6 @@
 //! Where rows go: the output file with its journal, stdout, or both. The same bytes to each (OUT-02).
 
+mod record;
 mod row;
 
 use std::collections::BTreeSet;
@@ -12,11 +13,13 @@ use store::journal::{Done, Entry};
 use store::{Form, Manifest, Sealed, Standing, StoreError, metadata, peers, survey};
 use wire::InfoHash;
 
-use crate::args::OutArgs;
+use crate::args::{Observed, OutArgs};
 use crate::bad_input;
 use crate::exit::at;
 use crate::job::harvest::Harvested;
 use crate::report::{note, plain};
+
+pub use record::{Recorder, file_name};
 
 /// Which table a run fills.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -165,6 +168,7 @@ impl Output {
                 &journal,
                 &network_file,
                 &retries,
+                &args.data_dir.join(file_name(Observed::Fetches)),
                 &manifest_path(&args.data_dir),
                 &args.data_dir.join("dht.state"),
             ] {

@@ -114,6 +114,36 @@ fn a_taken_tcp_port_costs_only_callers() {
 }
 
 #[test]
+fn every_peer_that_was_dialled_is_a_row_of_the_fetches_table() {
+    let folder = TempDir::new().unwrap();
+    let lab = [
+        "--lab",
+        "--lab-nodes",
+        "100",
+        "--lab-torrents",
+        "60",
+        "--lab-profile",
+        "realistic",
+    ];
+    let more = ["--record", "fetches", "--no-retries"];
+    let output = estudely(folder.path(), &[&["crawl"][..], &lab, &more].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let table = read(folder.path(), "data/fetches.csv");
+    let rows: Vec<_> = store::fetches::rows(table.as_bytes())
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let manifest: Value = serde_json::from_str(&read(folder.path(), "data/run.json")).unwrap();
+    let counted = |group: &str, key: &str| manifest["counters"][group][key].as_u64().unwrap_or(0);
+    assert_eq!(rows.len() as u64, counted("funnel", "dialled"));
+    let with = |result: &str| rows.iter().filter(|row| row.row().result == result).count() as u64;
+    assert!(with("ok") > 0);
+    for reason in ["refused", "connect_timeout", "superseded"] {
+        assert_eq!(with(reason), counted("fetch_failures", reason), "{reason}");
+    }
+    assert!(rows.iter().all(|row| row.row().source == "dht" && row.row().round == 1));
+}
+
+#[test]
 fn two_steps_give_what_one_gives() {
     let folder = TempDir::new().unwrap();
     let lab = ["--lab", "--lab-nodes", "100", "--lab-torrents", "60"];
@@ -211,6 +241,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         (&["crawl", "--bootstrap", "nowhere"], "HOST:PORT"),
         (&["crawl", "--rate", "0"], "--rate"),
         (&["crawl", "--bind", "127.0.0.1:0", "--bind", "127.0.0.2:0"], "--bind"),
+        (&["crawl", "--record", "fetches,nodes"], "nodes"),
         (&["dht", "find-node", "xyz"], "40 hex digits"),
         (&["show", "no-such-file.torrent"], "no-such-file.torrent"),
     ] {

@@ -89,7 +89,7 @@ fn simulate(profile: Profile, nodes: usize, torrents: usize, seed: u64, flags: &
                 ControlFlow::Continue(())
             }
             Event::Over(_) => ControlFlow::Break(()),
-            Event::Dht(_) | Event::Pulse => ControlFlow::Continue(()),
+            Event::Attempt(_) | Event::Dht(_) | Event::Pulse => ControlFlow::Continue(()),
         },
     );
     assert_eq!(

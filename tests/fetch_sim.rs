@@ -41,7 +41,7 @@ fn fetch(lab: &mut Lab, wanted: VecDeque<Want>, overall: Option<Time>) -> (Vec<O
             outcomes.push(harvested.outcome);
             ControlFlow::Continue(())
         }
-        Event::Dht(_) => ControlFlow::Continue(()),
+        Event::Attempt(_) | Event::Dht(_) => ControlFlow::Continue(()),
         Event::Over => ControlFlow::Break(()),
     });
     assert_eq!(ended, sim::Ended::Broken, "the fetch did not end by itself, nor spin");

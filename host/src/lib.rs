@@ -17,7 +17,7 @@ mod stop;
 mod tcp;
 mod udp;
 
-pub use clock::{entropy, unix_now};
+pub use clock::{entropy, unix_millis, unix_now};
 pub use counters::{Counters, SendErrors};
 pub use error::HostError;
 pub use files::{AppendFile, DirLock, FileError, FileFault, create_dir, read_file, replace_file, set_aside};

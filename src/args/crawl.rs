@@ -60,9 +60,25 @@ pub struct OutArgs {
     /// Start anew: old files are set aside under a numbered name, never truncated
     #[arg(long)]
     pub fresh: bool,
+    /// Observation tables to append to, below DATA_DIR, a row per fact: `fetches` (what came of each peer)
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        value_name = "TABLE,...",
+        conflicts_with = "stdout_only"
+    )]
+    pub record: Vec<Observed>,
     /// Write each fetched info dictionary as DATA_DIR/torrents/INFOHASH.torrent
     #[arg(long)]
     pub save_torrents: bool,
+}
+
+/// A table of observations.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ValueEnum)]
+pub enum Observed {
+    /// What came of each peer that was dialled or that called: fetches.csv
+    Fetches,
 }
 
 /// How the node behaves toward the network.

@@ -22,7 +22,7 @@ use crate::exit::Exit;
 use crate::job::harvest::Harvest;
 use crate::job::lab::{self, Inside};
 use crate::job::start::{self, Chance, Incoming, Started};
-use crate::output::{Opened, Output, Table, Written};
+use crate::output::{Opened, Output, Recorder, Table, Written};
 use crate::report::{self, Progress, View};
 
 use retries::Retries;
@@ -121,6 +121,7 @@ struct Run<'a> {
     output: Output,
     progress: Progress,
     retries: Retries,
+    recorder: Recorder,
     manifest: Manifest,
     tally: summary::Tally,
     ending: Option<Ending>,
@@ -143,6 +144,7 @@ impl<'a> Run<'a> {
         opened.output.write_manifest(&manifest)?;
         let progress = Progress::new(opened.output.is_on_terminal());
         let output = opened.output;
+        let recorder = Recorder::open(&args.out.record, &args.out.data_dir)?;
         let retries = Retries::new(output.retries_path(), config::keep_retries_every(net));
         let tally = summary::Tally::default();
         Ok(Self {
@@ -150,6 +152,7 @@ impl<'a> Run<'a> {
             output,
             progress,
             retries,
+            recorder,
             manifest,
             tally,
             ending: None,
@@ -182,6 +185,12 @@ impl<'a> Run<'a> {
                 if let Err(error) = self.retries.keep(now, crawl) {
                     self.progress
                         .line(&format!("the schedule of retries is not kept: {error:#}"));
+                }
+            }
+            Event::Attempt(attempt) => {
+                if let Err(error) = self.recorder.fetch(&attempt) {
+                    self.failure = Some(error);
+                    return ControlFlow::Break(());
                 }
             }
             Event::Dht(_) => {}

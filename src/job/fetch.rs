@@ -11,7 +11,7 @@ use world::Time;
 use crate::args::FetchArgs;
 use crate::config::{self, Net};
 use crate::exit::Exit;
-use crate::job::harvest::Harvest;
+use crate::job::harvest::{self, Harvest, Origin};
 use crate::job::lab::Inside;
 use crate::job::start::{self, Chance, Incoming, Started};
 use crate::output::Results;
@@ -44,7 +44,7 @@ pub fn run(args: &FetchArgs) -> anyhow::Result<Exit> {
                 ControlFlow::Break(())
             }
         },
-        Event::Dht(_) => ControlFlow::Continue(()),
+        Event::Dht(_) | Event::Attempt(_) => ControlFlow::Continue(()),
         Event::Over => ControlFlow::Break(()),
     })?;
     lab.map(Inside::stop).transpose()?;
@@ -69,7 +69,10 @@ struct Joined {
 fn join(args: &FetchArgs, net: &Net, chance: Chance, needs_dht: bool) -> anyhow::Result<Joined> {
     let config = config::pool(net, args.metadata_peer_attempts, 0);
     let pool = fetcher::Pool::new(config, chance.seed.derive("pool"));
-    let limits = config::harvest(net, 0);
+    let limits = harvest::Limits {
+        known_from: Origin::Given,
+        ..config::harvest(net, 0)
+    };
     if !needs_dht {
         let stage = start::open(&net.bind.clone().any_free(), Incoming::Welcome)?;
         let lab = start::lab(&args.lab)?;

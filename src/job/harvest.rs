@@ -4,12 +4,13 @@
 //! infohashes come from.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crawler::{Contact, Depth, LookupDone, LookupId, Node, Plan, Target};
-use fetcher::{Failure, Pool};
+use fetcher::{Failure, Pool, Stage};
 use transport::Transport;
 use wire::InfoHash;
-use world::{Effect, Input, KeyedMap, Machine, Output, Seed, Time};
+use world::{Effect, Input, KeyedMap, Machine, Output, Seed, Time, Via, closed_list};
 
 /// What an infohash came to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -58,6 +59,47 @@ const NEVER_OPEN: [Failure; 4] = [
 /// Nodes that must have answered before their naming nobody is believed.
 const WITNESSES: u32 = 2;
 
+closed_list! {
+    /// Who named a peer.
+    Origin {
+        /// A node of the DHT.
+        Dht => "dht",
+        /// A peer of the same torrent (BEP 11).
+        Pex => "pex",
+        /// The user: a table, a magnet link, `--peer`.
+        Given => "given",
+        /// Nobody: it called us.
+        Caller => "incoming",
+    }
+}
+
+/// What came of one peer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Attempt {
+    /// For which infohash.
+    pub info_hash: InfoHash,
+    /// The peer; of one that called us, where it called from.
+    pub peer: SocketAddr,
+    /// Who named it first.
+    pub origin: Origin,
+    /// How it was reached; `None` if the connection never opened.
+    pub via: Option<Via>,
+    /// How far it came.
+    pub reached: Stage,
+    /// `Ok` if it had a share in bytes that were verified.
+    pub result: Result<(), Failure>,
+    /// From dialling, or from its call, to the end.
+    pub took: Duration,
+    /// From dialling, or from its call, to the connection being open.
+    pub opened_after: Option<Duration>,
+    /// Bytes of the info dictionary that it claimed, if we accepted the claim.
+    pub size: Option<u32>,
+    /// Bytes that came from it.
+    pub received: u64,
+    /// Which round of the infohash this was, from 1.
+    pub round: u8,
+}
+
 /// What a poll of the harvest gives.
 #[derive(Debug)]
 pub enum Step {
@@ -65,6 +107,8 @@ pub enum Step {
     Effect(Effect),
     /// An infohash is done with.
     Harvested(Harvested),
+    /// A peer of an infohash in work is.
+    Attempt(Attempt),
     /// Something else that the DHT mind told.
     Dht(crawler::Event),
 }
@@ -78,12 +122,16 @@ pub struct Limits {
     pub peers_per_infohash: usize,
     /// Endpoints that one infohash usually touches: with less room than this in the flow budget none is begun.
     pub flows_per_work: usize,
+    /// Who named the peers that [`Harvest::begin`] is told of.
+    pub known_from: Origin,
 }
 
 /// An infohash in work. Its lookup, its fetch, or both are under way.
 #[derive(Debug, Default)]
 struct Work {
     peers: Vec<SocketAddr>,
+    /// So many of them, the first, were known when it was begun.
+    given: usize,
     lookup: Option<LookupId>,
     /// The pool was told to start on it, and has not ended it.
     fetching: bool,
@@ -154,9 +202,13 @@ impl Harvest {
     /// Begins with an infohash: `plan` says how to look for peers, `known` are peers named before. An infohash that is
     /// in work already only gains the known peers.
     pub fn begin(&mut self, now: Time, info_hash: InfoHash, plan: Option<Plan>, known: &[SocketAddr]) {
+        let is_new = !self.works.contains_key(&info_hash);
         self.works.entry(info_hash).or_default();
         for &peer in known {
             self.learn_peer(now, info_hash, peer);
+        }
+        if let (true, Some(work)) = (is_new, self.works.get_mut(&info_hash)) {
+            work.given = work.peers.len();
         }
         let lookup = match (&mut self.node, plan) {
             (Some(node), Some(plan)) => Some(node.get_peers(now, info_hash, plan)),
@@ -240,7 +292,11 @@ impl Harvest {
                         self.transport.act(now, effect, payload);
                         payload.clear();
                     }
-                    Output::Event(event) => self.on_fetch(now, event),
+                    Output::Event(event) => {
+                        if let Some(attempt) = self.on_fetch(now, event) {
+                            return Some(Step::Attempt(attempt));
+                        }
+                    }
                 }
                 continue;
             }
@@ -316,7 +372,7 @@ impl Harvest {
         self.end(now, info_hash, outcome, 0);
     }
 
-    fn on_fetch(&mut self, now: Time, event: fetcher::Event) {
+    fn on_fetch(&mut self, now: Time, event: fetcher::Event) -> Option<Attempt> {
         match event {
             fetcher::Event::Metadata {
                 info_hash, raw, tried, ..
@@ -338,7 +394,49 @@ impl Harvest {
                 };
                 self.end(now, info_hash, outcome, tried);
             }
-            fetcher::Event::Attempt { .. } | fetcher::Event::Named { .. } => {}
+            fetcher::Event::Attempt {
+                info_hash,
+                peer,
+                via,
+                incoming,
+                reached,
+                size,
+                received,
+                opened_after,
+                took,
+                result,
+            } => {
+                let origin = self.origin(&info_hash, peer, incoming);
+                return Some(Attempt {
+                    info_hash,
+                    peer,
+                    origin,
+                    via,
+                    reached,
+                    result,
+                    took,
+                    opened_after,
+                    size,
+                    received,
+                    round: 1,
+                });
+            }
+            fetcher::Event::Named { .. } => {}
+        }
+        None
+    }
+
+    /// Who named a peer first. What neither the DHT nor the user named came from another peer.
+    fn origin(&self, info_hash: &InfoHash, peer: SocketAddr, incoming: bool) -> Origin {
+        if incoming {
+            return Origin::Caller;
+        }
+        let work = self.works.get(info_hash);
+        let known = work.and_then(|work| work.peers.iter().position(|&known| known == peer));
+        match (work, known) {
+            (Some(work), Some(at)) if at < work.given => self.limits.known_from,
+            (_, Some(_)) => Origin::Dht,
+            (_, None) => Origin::Pex,
         }
     }
 

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use wire::InfoHash;
 
 use crate::journal::{Done, Record};
-use crate::{Manifest, Sealed, batch, clean, journal, metadata, peers, retries, survey, wants};
+use crate::{Manifest, Sealed, batch, clean, fetches, journal, metadata, peers, retries, survey, wants};
 
 /// Every reader comes to the end of any bytes, and every row that it gives reads the same again once written.
 ///
@@ -59,6 +59,11 @@ pub fn readers(bytes: &[u8]) {
         for asked in wants::Wants::new(bytes, wants::Place::default(), kind, 4).flatten() {
             assert!(asked.peers.len() <= 4 && asked.place.byte <= bytes.len() as u64);
         }
+    }
+    for row in fetches::rows(bytes).flatten() {
+        text.clear();
+        fetches::put_row(&row.row(), &mut text);
+        assert!(fetches::rows(&text[..]).flatten().eq([row]));
     }
     for row in retries::rows(bytes).flatten() {
         text.clear();

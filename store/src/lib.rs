@@ -5,11 +5,13 @@
 //!   line it cannot use back as a [`Fault`] with its number, and goes on.
 //! * The [`Sealed`] table: a table and its [`journal`], written so that `kill -9` at any byte neither loses, doubles nor
 //!   tears an infohash.
+//! * Observation tables, a row per fact: [`fetches`].
 //! * What waits for another try ([`retries`]), and the [`Manifest`] of a run (`run.json`): replaced whole.
 //!
 //! This room opens no path: it works over any `Read` and `Write`, and its tests cut those at every byte.
 
 pub mod batch;
+pub mod fetches;
 pub mod fuzz;
 pub mod journal;
 pub mod json;
@@ -31,5 +33,5 @@ pub use line::{Fault, LINE_MAX, ReadError};
 pub use manifest::{Counter, Counters, Manifest, ManifestError};
 pub use name::{NAME_MAX, clean};
 pub use packed::{Packing, unpack};
-pub use recover::{Standing, StoreError, survey, survey_journal, whole_lines};
+pub use recover::{Standing, StoreError, begins_with, survey, survey_journal, whole_lines};
 pub use sealed::Sealed;

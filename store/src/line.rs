@@ -45,6 +45,9 @@ pub enum Fault {
         /// The column's name.
         column: &'static str,
     },
+    /// Neither `in` nor `out`.
+    #[error("direction is neither in nor out")]
+    Direction,
     /// Neither `True` nor `False`.
     #[error("metadata_ok is neither True nor False")]
     Flag,

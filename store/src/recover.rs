@@ -182,6 +182,21 @@ pub fn whole_lines<T: Read + Seek>(table: &mut T) -> io::Result<u64> {
     last_line_end(table, 0, len)
 }
 
+/// Whether the first line of `table` is `header`.
+///
+/// # Errors
+///
+/// Those of reading.
+pub fn begins_with<T: Read + Seek>(table: &mut T, header: &str) -> io::Result<bool> {
+    table.seek(SeekFrom::Start(0))?;
+    let want = format!("{header}\n");
+    let mut found = Vec::new();
+    table
+        .take(u64::try_from(want.len()).unwrap_or(u64::MAX))
+        .read_to_end(&mut found)?;
+    Ok(found == want.as_bytes())
+}
+
 /// The offset after the last newline in `from..limit`, or `from`. Reads backwards: a torn line is near the end.
 fn last_line_end<T: Read + Seek>(table: &mut T, from: u64, limit: u64) -> io::Result<u64> {
     const STEP: u64 = 64 * 1024;

@@ -69,7 +69,7 @@ impl Machine for Ours {
             match self.harvest.poll(now, payload)? {
                 Step::Effect(effect) => return Some(Output::Effect(effect)),
                 Step::Harvested(harvested) => return Some(Output::Event(self.done(now, &harvested))),
-                Step::Dht(_) => {}
+                Step::Attempt(_) | Step::Dht(_) => {}
             }
         }
     }

@@ -9,7 +9,7 @@ use crawler::{Event as DhtEvent, Source};
 use world::{Input, Machine, Output, Seed, Time};
 
 use super::schedule::{Schedule, Waiting};
-use crate::job::harvest::{Harvest, Harvested, Outcome, Step};
+use crate::job::harvest::{Attempt, Harvest, Harvested, Outcome, Step};
 
 /// When a crawl ends by itself, and how it goes about its work.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +52,8 @@ pub enum Ending {
 pub enum Event {
     /// An infohash is done with: one block of rows. `Outcome::Abandoned` is never told: it is not done.
     Record(Harvested),
+    /// A peer is done with.
+    Attempt(Attempt),
     /// Something for the summary that the DHT mind told: a node id that changed.
     Dht(DhtEvent),
     /// A second has passed: time to look at the figures.
@@ -322,6 +324,10 @@ impl Machine for Crawl {
             let event = match step {
                 Step::Effect(effect) => return Some(Output::Effect(effect)),
                 Step::Harvested(harvested) => self.on_harvested(now, harvested),
+                Step::Attempt(mut attempt) => {
+                    attempt.round += self.schedule.tries(&attempt.info_hash);
+                    Some(Event::Attempt(attempt))
+                }
                 Step::Dht(event) => self.on_dht(now, event),
             };
             if let Some(event) = event {

@@ -110,6 +110,11 @@ impl Schedule {
         self.waiting.keys().next().copied()
     }
 
+    /// Rounds of an infohash that failed.
+    pub(super) fn tries(&self, info_hash: &InfoHash) -> u8 {
+        self.waiting.get(info_hash).map_or(0, |waiting| waiting.tries)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }

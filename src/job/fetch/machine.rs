@@ -8,7 +8,7 @@ use crawler::{Event as DhtEvent, Node, Plan};
 use wire::InfoHash;
 use world::{Input, Machine, Output, Time};
 
-use crate::job::harvest::{Harvest, Harvested, Step};
+use crate::job::harvest::{Attempt, Harvest, Harvested, Step};
 
 /// An infohash that is wanted.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,6 +24,8 @@ pub struct Want {
 pub enum Event {
     /// An infohash is done with.
     Record(Harvested),
+    /// A peer is done with.
+    Attempt(Attempt),
     /// Something that the DHT mind told.
     Dht(DhtEvent),
     /// All are done with, or it was stopped; nothing follows.
@@ -138,6 +140,7 @@ impl Machine for Fetch {
                 return Some(match step {
                     Step::Effect(effect) => Output::Effect(effect),
                     Step::Harvested(harvested) => Output::Event(Event::Record(harvested)),
+                    Step::Attempt(attempt) => Output::Event(Event::Attempt(attempt)),
                     Step::Dht(event) => Output::Event(Event::Dht(event)),
                 });
             }
