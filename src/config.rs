@@ -409,7 +409,12 @@ pub fn pool(net: &Net, attempts_per_infohash: u32, peers_per_infohash: u32) -> f
         // BEP 20: two letters and four digits of version (D-09: our own, never another client's).
         peer_id_prefix: *b"-ES0010-",
         client: concat!("DHT-Estudely ", env!("CARGO_PKG_VERSION")).to_owned(),
-        ut_metadata_id: 1,
+        extensions: fetcher::config::Extensions {
+            ut_metadata: 1,
+            ut_pex: 2,
+            lt_metadata: 3,
+            ut_holepunch: 4,
+        },
         slots: net.line.works,
         max_connections: net.line.connections,
         // On a loopback network without virtual hosts, many peers share 127.0.0.1.
@@ -425,6 +430,7 @@ pub fn pool(net: &Net, attempts_per_infohash: u32, peers_per_infohash: u32) -> f
             // One stagger more for a peer that has shown itself.
             patience: Duration::from_millis(750),
             hold_back: Duration::from_secs(2),
+            // The flag, whose default FEATURES CRL-04 fixes at 5; crawlers R7 would have 10.
             attempts_per_infohash,
             peers_per_infohash: usize::try_from(peers_per_infohash).unwrap_or(usize::MAX),
         },
@@ -453,7 +459,32 @@ pub fn pool(net: &Net, attempts_per_infohash: u32, peers_per_infohash: u32) -> f
             useless: Duration::from_secs(6 * 3600),
             success_half_life: Duration::from_secs(6 * 3600),
         },
+        serving: fetcher::config::Serving {
+            callers: 32,
+            shelf_entries: 1_000,
+            shelf_bytes: 32 << 20,
+            times: 2,
+            // The largest of all once, or a hundred of the usual size.
+            bytes_per_host: 16 << 20,
+            window: Duration::from_secs(10 * 60),
+            idle: Duration::from_secs(10),
+        },
+        exchange: fetcher::config::Exchange {
+            // BEP 11: no more than 50 are added by a message that is not the first.
+            names: 50,
+            // libtorrent names peers within some 5 s of its handshake.
+            listen: Duration::from_secs(12),
+            few: 3,
+            listeners_per_infohash: 2,
+            listeners: net.line.connections / 4,
+            meetings: 3,
+        },
     }
+}
+
+/// Whom peers may name where there is no DHT node to know.
+pub fn admission(net: &Net) -> guard::Admission {
+    guard::Admission::new(&net.blocklist, net.network.lab)
 }
 
 /// The join of the two minds.

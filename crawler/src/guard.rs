@@ -16,6 +16,7 @@
 //! Memory is taken at the start and fixed by the configuration ([`Guard::memory_bytes`]); each call takes constant time
 //! (amortized) and allocates nothing.
 
+mod admission;
 mod answers;
 mod backoff;
 pub mod bogon;
@@ -37,12 +38,12 @@ use answers::Answers;
 use backoff::BackOffs;
 use bucket::Bucket;
 use census::Census;
-use cidr::Blocklist;
 use flows::Flows;
 use hosts::Hosts;
 use networks::Networks;
 use place::{Host, Network, endpoint};
 
+pub use admission::Admission;
 pub use backoff::BackOff;
 pub use bucket::Limit;
 pub use census::Histogram;
@@ -138,7 +139,7 @@ pub struct Guard {
     flows: Flows,
     back_offs: BackOffs,
     answers: Answers,
-    blocklist: Blocklist,
+    admission: Admission,
     census: Census,
     /// Hosts that answered, each with its answers.
     answering: Census,
@@ -161,7 +162,7 @@ impl Guard {
             flows: Flows::new(config.max_flows, config.flow_window, seed),
             back_offs: BackOffs::new(config.back_off, seed),
             answers: Answers::new(config.answers_per_host, config.answers_in_total, seed),
-            blocklist: Blocklist::new(&config.blocklist),
+            admission: Admission::new(&config.blocklist, lab),
             census: Census::new(seed),
             answering: Census::new(seed.derive("answering")),
             own: Vec::with_capacity(OWN),
@@ -267,6 +268,11 @@ impl Guard {
         self.refusal(addr).is_none()
     }
 
+    /// Whether the user forbids this host.
+    pub fn is_blocked(&self, ip: IpAddr) -> bool {
+        self.admission.is_blocked(ip)
+    }
+
     /// A packet other than a query went to `addr`, or came from it: a flow on the routers in between.
     pub fn touch_flow(&mut self, now: Time, addr: SocketAddr) {
         self.flows.touch(now, addr);
@@ -318,24 +324,16 @@ impl Guard {
     /// Why `addr` is never asked, whatever the time.
     fn refusal(&self, addr: &SocketAddr) -> Option<Refusal> {
         let ip = addr.ip().to_canonical();
-        if !self.in_reach(ip) {
+        if !self.admission.in_reach(ip) {
             Some(Refusal::Bogon)
         } else if addr.port() == 0 || addr.port() < 1024 && self.name_of(*addr).is_none() {
             Some(Refusal::Port)
-        } else if self.blocklist.covers(ip) {
+        } else if self.admission.is_blocked(ip) {
             Some(Refusal::Blocked)
         } else if self.is_own(addr) {
             Some(Refusal::Own)
         } else {
             None
-        }
-    }
-
-    fn in_reach(&self, ip: IpAddr) -> bool {
-        if self.lab {
-            bogon::is_loopback(ip)
-        } else {
-            bogon::is_global(ip)
         }
     }
 

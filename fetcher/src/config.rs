@@ -9,8 +9,8 @@ pub struct Config {
     pub peer_id_prefix: [u8; 8],
     /// Our name and version, told in the extended handshake (BEP 10 `v`).
     pub client: String,
-    /// The number that peers use to send us `ut_metadata` messages (BEP 10 `m`). At least 1: 0 means "not supported".
-    pub ut_metadata_id: u8,
+    /// What we offer to peers, and under which numbers.
+    pub extensions: Extensions,
     /// Infohashes in work at once. One more is given up at once, as [`Ending::NoSlot`](crate::Ending::NoSlot).
     pub slots: usize,
     /// Connections at once, being dialled or open. Infohashes that want one more wait in the order they came.
@@ -25,6 +25,61 @@ pub struct Config {
     pub limits: Limits,
     /// What is remembered of endpoints, across infohashes.
     pub memory: Memory,
+    /// Strangers who call, and what they are given.
+    pub serving: Serving,
+    /// Peers that name other peers.
+    pub exchange: Exchange,
+}
+
+/// The numbers that peers use to send us messages of each extension (BEP 10 `m`): all different, and 0 for one that is
+/// not offered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Extensions {
+    /// `ut_metadata` (BEP 9).
+    pub ut_metadata: u8,
+    /// `LT_metadata`, asked for only of peers that have no `ut_metadata`.
+    pub lt_metadata: u8,
+    /// `ut_pex` (BEP 11). We listen; having no swarm of our own, we name nobody.
+    pub ut_pex: u8,
+    /// `ut_holepunch` (BEP 55).
+    pub ut_holepunch: u8,
+}
+
+/// Strangers who call, and what they are given (MDX-09).
+#[derive(Clone, Copy, Debug)]
+pub struct Serving {
+    /// Strangers connected at once, until they prove to be a source of an infohash in work. One more is hung up on.
+    pub callers: usize,
+    /// Info dictionaries kept for others. When full, the one that came first goes.
+    pub shelf_entries: usize,
+    /// Bytes of these, together.
+    pub shelf_bytes: usize,
+    /// Times that one connection is given the whole info dictionary; then its requests are rejected.
+    pub times: u64,
+    /// Bytes given to one host in one `window`, over all its connections; then its requests are rejected.
+    pub bytes_per_host: u64,
+    /// How long what hosts were given is added up.
+    pub window: Duration,
+    /// Who is given nothing for this long is hung up on.
+    pub idle: Duration,
+}
+
+/// Peers that name other peers (BEP 11), and meetings with them (BEP 55).
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange {
+    /// Peers taken from one connection; further ones are ignored.
+    pub names: u32,
+    /// A peer without metadata is listened to for this long, so that it may name others: libtorrent does so some seconds
+    /// after its handshake, others within a minute.
+    pub listen: Duration,
+    /// This many peers or more that could be dialled make listening pointless.
+    pub few: usize,
+    /// Peers listened to at once for one infohash.
+    pub listeners_per_infohash: usize,
+    /// Peers listened to at once.
+    pub listeners: usize,
+    /// Meetings asked of relays for one infohash, and arranged by us for one connection.
+    pub meetings: u32,
 }
 
 /// Between which peers at most one connection is held at a time. A peer that must wait is set aside, not lost.
@@ -59,6 +114,8 @@ pub struct Dialling {
 }
 
 impl Dialling {
+    /// Peers that called us are welcome as sources of an infohash beside those that were dialled; so many.
+    pub const CALLERS: usize = 2;
     /// Peers kept of one infohash even when told "no limit".
     pub const PEERS_CEILING: usize = 4_096;
 }

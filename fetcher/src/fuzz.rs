@@ -4,19 +4,16 @@
 //! the pool wants.
 
 mod judge;
+mod speech;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use wire::extended::{self, ExtendedHandshake};
-use wire::handshake::Handshake;
-use wire::message::extended_frame;
-use wire::ut_metadata::{BLOCK, UtMetadata};
-use wire::{InfoHash, PeerId};
+use wire::{InfoHash, metainfo};
 use world::{Closed, ConnId, Input, Machine, Member, Seed, Time, Via};
 
 use crate::Pool;
-use crate::config::{Config, Deadlines, Dialling, Exclusion, Limits, Memory};
+use crate::config::{Config, Deadlines, Dialling, Exchange, Exclusion, Extensions, Limits, Memory, Serving};
 use judge::Judge;
 
 /// Torrents whose info dictionaries are zeros: how many, and their SHA-1.
@@ -26,12 +23,24 @@ const TORRENTS: [(usize, &str); 3] = [
     (1, "5ba93c9db0cff93f52b521d7420e43f6eda2784f"),
 ];
 
+/// What is on the shelf: an info dictionary of two pieces.
+fn shelved() -> Vec<u8> {
+    let name = "n".repeat(17_000);
+    let pieces = "p".repeat(20);
+    format!("d6:lengthi1e4:name17000:{name}12:piece lengthi16384e6:pieces20:{pieces}e").into_bytes()
+}
+
 /// Small enough that every bound is met often.
 fn config() -> Config {
     Config {
         peer_id_prefix: *b"-PC0001-",
         client: String::new(),
-        ut_metadata_id: 1,
+        extensions: Extensions {
+            ut_metadata: 1,
+            lt_metadata: 101,
+            ut_pex: 102,
+            ut_holepunch: 103,
+        },
         slots: 2,
         max_connections: 3,
         exclusion: Exclusion::Host,
@@ -67,6 +76,23 @@ fn config() -> Config {
             useless: Duration::from_secs(6),
             success_half_life: Duration::from_secs(10),
         },
+        serving: Serving {
+            callers: 2,
+            shelf_entries: 2,
+            shelf_bytes: 30_000,
+            times: 1,
+            bytes_per_host: 30_000,
+            window: Duration::from_secs(10),
+            idle: Duration::from_secs(2),
+        },
+        exchange: Exchange {
+            names: 3,
+            listen: Duration::from_secs(3),
+            few: 2,
+            listeners_per_infohash: 1,
+            listeners: 2,
+            meetings: 2,
+        },
     }
 }
 
@@ -74,11 +100,16 @@ fn config() -> Config {
 /// is closed; it does not spin; every start ends once, with the right bytes or none; and after a stop nothing is left.
 pub fn pool(bytes: &[u8]) {
     let config = config();
+    let shelved = shelved();
     let mut run = Run {
         judge: Judge::new(&config),
         pool: Pool::new(config, Seed::from_number(1)),
         now: Time::ZERO,
+        shelved: metainfo::info_hash_v1(&shelved),
+        calls: 0,
     };
+    run.pool.shelve(run.shelved, shelved.into());
+    run.pool.set_listen_port(7_000);
     let mut steps = Steps(bytes);
     while !steps.0.is_empty() {
         run.step(&mut steps);
@@ -111,6 +142,11 @@ impl<'a> Steps<'a> {
         taken
     }
 
+    fn peer(&mut self) -> SocketAddr {
+        let (host, port) = (self.next() % 6, u16::from(self.next() % 2));
+        SocketAddr::from(([192, 0, 2, host], 1_000 + port))
+    }
+
     /// A torrent.
     fn torrent(&mut self) -> InfoHash {
         let (_, hash) = self.one_of(&TORRENTS).unwrap_or_default();
@@ -122,6 +158,9 @@ struct Run {
     judge: Judge,
     pool: Pool,
     now: Time,
+    /// The infohash on the shelf.
+    shelved: InfoHash,
+    calls: u64,
 }
 
 impl Run {
@@ -134,9 +173,7 @@ impl Run {
             }
             1 | 2 => {
                 let info_hash = steps.torrent();
-                let (host, port) = (steps.next() % 6, u16::from(steps.next() % 2));
-                let peer = SocketAddr::from(([192, 0, 2, host], 1_000 + port));
-                self.pool.offer(info_hash, peer);
+                self.pool.offer(info_hash, steps.peer());
             }
             3 => self.pool.no_more_peers(steps.torrent()),
             4 if steps.next() < 32 => self.pool.cancel(self.now, steps.torrent()),
@@ -146,8 +183,24 @@ impl Run {
                 let deadline = self.pool.deadline().unwrap_or(self.now);
                 self.pass(deadline.since(self.now));
             }
+            8 => self.call(steps),
+            9 => {
+                if let Some((info_hash, peer, by, flags)) = self.judge.named() {
+                    self.pool.offer_named(info_hash, peer, by, flags);
+                }
+            }
             _ => self.connection(steps),
         }
+    }
+
+    fn call(&mut self, steps: &mut Steps<'_>) {
+        self.calls += 1;
+        let conn = ConnId(ConnId::ACCEPTED | self.calls);
+        let from = steps.peer();
+        let via = steps.one_of(Via::ALL).unwrap_or(Via::Tcp);
+        self.judge.called(conn, from);
+        let to = SocketAddr::from(([192, 0, 2, 99], 7_000));
+        self.pool.handle(self.now, Input::Accepted { conn, from, to, via });
     }
 
     fn pass(&mut self, span: Duration) {
@@ -197,72 +250,6 @@ impl Run {
             self.pool.handle(self.now, Input::Closed { conn, why });
         }
     }
-
-    /// What a peer says next: mostly what belongs here.
-    fn speech(&mut self, conn: ConnId, steps: &mut Steps<'_>) -> Vec<u8> {
-        let turn = self.judge.turn(conn);
-        let other = steps.torrent();
-        let info_hash = if steps.next() < 240 { turn.info_hash } else { other };
-        let kind = if steps.next() < 224 {
-            turn.kind
-        } else {
-            steps.next() % 4
-        };
-        let len = TORRENTS.iter().find(|(_, hash)| info_hash.to_string() == **hash);
-        let len = len.map_or(0, |&(len, _)| len);
-        let size = i64::try_from(len).unwrap_or(0);
-        let mut out = Vec::new();
-        match kind {
-            0 => Handshake::new(info_hash, PeerId::new([0; 20]))
-                .with_extended()
-                .encode(&mut out),
-            1 => offer(size, steps, &mut out),
-            2 => {
-                let piece = self.judge.owed(conn).unwrap_or(u32::from(steps.next()));
-                answer(piece, len, steps, &mut out);
-            }
-            _ => {
-                let len = usize::from(steps.next());
-                out.extend_from_slice(steps.take(len));
-            }
-        }
-        out
-    }
-}
-
-/// An extended handshake, mostly with the right size.
-fn offer(size: i64, steps: &mut Steps<'_>, out: &mut Vec<u8>) {
-    let odd = steps.next() < 32;
-    let metadata_size = if odd {
-        steps
-            .one_of(&[None, Some(0), Some(39_000), Some(40_000), Some(40_001), Some(i64::MAX)])
-            .flatten()
-    } else {
-        Some(size)
-    };
-    let offer = ExtendedHandshake {
-        ut_metadata: steps.one_of(&[3, 3, 3, 3, 3, 255, 1, 0]),
-        metadata_size,
-        ..ExtendedHandshake::default()
-    };
-    extended_frame(out, extended::HANDSHAKE, |out| offer.encode(out));
-}
-
-/// A piece of zeros as long as it should be, mostly.
-fn answer(piece: u32, len: usize, steps: &mut Steps<'_>, out: &mut Vec<u8>) {
-    let at = usize::try_from(piece).unwrap_or(0).saturating_mul(BLOCK);
-    let mut bytes = vec![0; len.saturating_sub(at).min(BLOCK)];
-    let (wrong, rejects) = (steps.next() < 64, steps.next() < 8);
-    if wrong {
-        bytes.fill(1);
-    }
-    let data = UtMetadata::Data {
-        piece,
-        total_size: i64::try_from(len).unwrap_or(0),
-        bytes: &bytes,
-    };
-    let answer = if rejects { UtMetadata::Reject { piece } } else { data };
-    extended_frame(out, 1, |out| answer.encode(out));
 }
 
 #[cfg(test)]
@@ -275,7 +262,7 @@ mod tests {
     fn the_torrents_are_what_they_claim() {
         for (len, hash) in TORRENTS {
             let info_hash = InfoHash::from_hex(hash).unwrap();
-            assert!(wire::metainfo::matches(&vec![0; len], &info_hash));
+            assert!(metainfo::matches(&vec![0; len], &info_hash));
         }
     }
 

@@ -5,12 +5,14 @@
 //! and in `pool` who is dialled when, who waits for whom, and what is remembered of endpoints. Everything that can go
 //! wrong is in `failure`.
 //!
-//! Plain TCP only. The pool speaks to peers that it dialled, and to nobody else.
+//! Peers that call us are sources of what is in work, guests who are served of what was fetched (`dealings` lists what
+//! else may become of them), or hung up on.
 #![deny(clippy::indexing_slicing, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::expect_used, clippy::panic))]
 
 mod assembly;
 pub mod config;
+pub mod dealings;
 mod event;
 mod failure;
 pub mod fuzz;

@@ -6,15 +6,19 @@
 //! that could go on now, and no timer fires for what cannot.
 
 mod books;
+mod callers;
 mod gather;
 mod hosts;
 mod hunt;
 mod luck;
+mod meetings;
 mod memory;
 mod outbox;
 mod peers;
 mod pursuit;
 mod room;
+mod shelf;
+mod side;
 mod talk;
 #[cfg(test)]
 mod tests;
@@ -22,19 +26,24 @@ mod timers;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use rand::RngExt;
-use wire::{InfoHash, PeerId};
+use wire::{InfoHash, PeerId, metainfo, ut_pex};
 use world::{ConnId, Input, KeyedMap, Machine, Member, Output, Seed, Tally, Time, Via};
 
 use crate::{Config, Ending, Event, Failure, Stage, Stats};
+use callers::Given;
 use hosts::{Host, Hosts};
 use hunt::Hunt;
 use luck::Luck;
+use meetings::Progress;
 use memory::Memory;
 pub use memory::Standing;
 use outbox::Outbox;
 use room::Room;
+use shelf::Shelf;
+use side::{End, Side};
 use talk::Talk;
 use timers::{Alarm, Timers};
 
@@ -49,10 +58,19 @@ pub struct Pool {
     peer_id: PeerId,
     hunts: KeyedMap<InfoHash, Hunt>,
     talks: KeyedMap<ConnId, Talk>,
+    /// Connections that are no talks.
+    sides: KeyedMap<ConnId, Side>,
+    /// Those of them that are listened to.
+    listeners: usize,
     next_conn: u64,
     /// Connections that may be held: the configured number, or fewer while the world has no room for more.
     max_talks: usize,
     hosts: Hosts,
+    /// What others may have of us.
+    shelf: Shelf,
+    given: Given,
+    /// The port on which the world listens for us.
+    listen_port: Option<u16>,
     memory: Memory,
     luck: Luck,
     room: Room,
@@ -75,9 +93,14 @@ impl Pool {
             peer_id: draw_peer_id(config.peer_id_prefix, seed),
             hunts: KeyedMap::with_hasher(seed.derive("fetcher hunts").hasher()),
             talks: KeyedMap::with_hasher(seed.derive("fetcher talks").hasher()),
+            sides: KeyedMap::with_hasher(seed.derive("fetcher sides").hasher()),
+            listeners: 0,
             next_conn: 0,
             max_talks: config.max_connections,
             hosts: Hosts::new(seed.derive("fetcher hosts")),
+            shelf: Shelf::new(&config.serving, seed.derive("fetcher shelf")),
+            given: Given::new(seed.derive("fetcher given")),
+            listen_port: None,
             memory: Memory::new(config.memory, seed.derive("fetcher memory")),
             luck: Luck::default(),
             room: Room::new(config.limits.assembly_bytes),
@@ -132,14 +155,41 @@ impl Pool {
 
     /// A peer of this infohash named another, as [`Event::Named`] told, and it may be dialled. `flags` are what was said
     /// of it there.
-    pub fn offer_named(&mut self, info_hash: InfoHash, peer: SocketAddr, _by: SocketAddr, _flags: u8) {
+    pub fn offer_named(&mut self, info_hash: InfoHash, peer: SocketAddr, by: SocketAddr, flags: u8) {
         self.offer(info_hash, peer);
+        let Some(hunt) = self.hunts.get_mut(&info_hash) else {
+            return;
+        };
+        hunt.peers.was_named(peer, by, flags & ut_pex::flag::SEED != 0);
+        let called = hunt.meetings.iter_mut().find(|met| **met == (peer, Progress::Called));
+        if let Some((_, progress)) = called {
+            *progress = Progress::Met;
+            hunt.peers.meet(peer);
+            self.wake(info_hash);
+        }
+    }
+
+    /// The world listens for us on this port: peers are told of it, and what is fetched is kept for them.
+    pub fn set_listen_port(&mut self, port: u16) {
+        self.listen_port = Some(port).filter(|&port| port != 0);
+    }
+
+    /// Keeps an info dictionary for others, if its hash is right: whether it is.
+    pub fn shelve(&mut self, info_hash: InfoHash, raw: Arc<[u8]>) -> bool {
+        let is_right = metainfo::matches(&raw, &info_hash);
+        if is_right {
+            self.shelf.put(info_hash, raw);
+        }
+        is_right
     }
 
     /// The transport reaches the peer of an open connection another way than it did: it is counted there from now on, and
     /// with all that it came to before.
     pub fn rerouted(&mut self, conn: ConnId, via: Via) {
         let Some(talk) = self.talks.get_mut(&conn) else {
+            if let Some(side) = self.sides.get_mut(&conn) {
+                side.via = via;
+            }
             return;
         };
         let Some(before) = talk.reroute(via) else {
@@ -176,7 +226,12 @@ impl Pool {
 
     /// Connections held, being dialled or open.
     pub fn connections(&self) -> usize {
-        self.talks.len()
+        self.talks.len() + self.sides.len()
+    }
+
+    /// Bytes of info dictionaries kept for others.
+    pub fn shelf_bytes(&self) -> usize {
+        self.shelf.bytes()
     }
 
     /// Bytes reserved for info dictionaries being assembled.
@@ -248,6 +303,15 @@ impl Pool {
         for info_hash in all {
             self.end_hunt(now, info_hash, Ending::Cancelled, Failure::Cancelled);
         }
+        let mut others: Vec<_> = self.sides.keys().copied().collect();
+        others.sort_unstable();
+        for conn in others {
+            self.leave_side(now, conn, End::Over);
+        }
+    }
+
+    fn note_connections(&mut self) {
+        self.stats.most_connections = self.stats.most_connections.max(self.connections());
     }
 }
 
@@ -259,8 +323,7 @@ impl Machine for Pool {
             Input::Opened { conn, via } => self.opened(now, conn, via),
             Input::Received { conn, bytes } => self.received(now, conn, bytes),
             Input::Closed { conn, why } => self.closed(now, conn, why),
-            // We ask and serve nobody.
-            Input::Accepted { conn, .. } => self.outbox.close(conn),
+            Input::Accepted { conn, from, via, .. } => self.accepted(now, conn, from, via),
             Input::Stop => self.stop(now),
             Input::Tick | Input::Datagram { .. } => {}
         }

@@ -1,27 +1,35 @@
 //! The talk with one peer: bytes in, what they mean out. It keeps no time and chooses no piece.
 
-use wire::extended::{self, ExtendedHandshake};
-use wire::handshake::{self, Handshake, may_become_handshake};
+mod opening;
+mod pieces;
+
+use wire::extended;
 use wire::message::{self, Frames, extended_frame};
-use wire::ut_metadata::UtMetadata;
-use wire::{InfoHash, PeerId};
+use wire::ut_holepunch::UtHolepunch;
+use wire::ut_pex::UtPex;
+use wire::{InfoHash, lt_metadata};
 
 use crate::Failure;
-use crate::assembly::piece_len;
-use crate::config::Config;
+use crate::config::{Config, Extensions};
+pub(crate) use opening::{Greeting, Offer};
+use opening::{Theirs, hear_extended, hear_handshake};
+pub(crate) use pieces::Request;
+use pieces::{hear_lt_metadata, hear_ut_metadata};
 
 /// What a peer has said.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Said<'a> {
     /// Nothing that matters here.
     Nothing,
-    /// Its handshake: our infohash, and it speaks the extension protocol.
-    Handshake,
-    /// Its extended handshake: it offers metadata of this many bytes, from 1 to our limit.
-    Extended {
-        /// Bytes.
-        size: u32,
+    /// Its handshake. One that we called has our infohash and speaks the extension protocol.
+    Handshake {
+        /// Which torrent it is about.
+        info_hash: InfoHash,
+        /// It speaks the extension protocol.
+        extended: bool,
     },
+    /// Its first extended handshake, or the size that this left open.
+    Extended(Offer),
     /// A piece that it was asked for, of the right length.
     Piece {
         /// Which.
@@ -29,13 +37,25 @@ pub(crate) enum Said<'a> {
         /// Its bytes.
         bytes: &'a [u8],
     },
+    /// It wants some of the info dictionary.
+    Wants(Request),
+    /// Whom it is connected with.
+    Names {
+        /// What it said.
+        pex: UtPex<'a>,
+        /// So many of these are still believed.
+        most: usize,
+    },
+    /// It arranges a meeting, or wants one.
+    Meets(UtHolepunch),
 }
 
 /// The talk with one peer.
 #[derive(Debug)]
 pub(crate) struct Session {
-    info_hash: InfoHash,
-    our_ut_metadata: u8,
+    /// What it is about. `None` until a peer that called us has told.
+    info_hash: Option<InfoHash>,
+    ours: Extensions,
     max_metadata: u32,
     /// The handshake as far as it has come; `None` once it is whole.
     handshake: Option<Vec<u8>>,
@@ -45,13 +65,10 @@ pub(crate) struct Session {
     /// Pieces asked for and not yet come.
     asked: Vec<u32>,
     noise: Noise,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Theirs {
-    /// The id that messages *to* the peer carry; those from it carry ours (BEP 10; crawlers F3).
-    ut_metadata: u8,
-    size: u32,
+    /// Peers that it may still name.
+    names: usize,
+    /// Messages about meetings that are still heeded.
+    meetings: u32,
 }
 
 /// How much more we listen to that brings nothing.
@@ -71,10 +88,11 @@ impl Noise {
 }
 
 impl Session {
-    pub(crate) fn new(info_hash: InfoHash, config: &Config) -> Self {
+    /// A talk about `info_hash`, or about whatever the peer names.
+    pub(crate) fn new(info_hash: Option<InfoHash>, config: &Config) -> Self {
         Self {
             info_hash,
-            our_ut_metadata: config.ut_metadata_id,
+            ours: config.extensions,
             max_metadata: config.limits.max_metadata,
             handshake: Some(Vec::new()),
             frames: Frames::new(config.limits.max_frame),
@@ -84,23 +102,15 @@ impl Session {
                 frames: config.limits.noise_frames,
                 bytes: config.limits.noise_bytes,
             },
+            names: usize::try_from(config.exchange.names).unwrap_or(usize::MAX),
+            // Those that it asks for, and answers to what we ask.
+            meetings: config.exchange.meetings.saturating_mul(2),
         }
     }
 
-    /// Our first words.
-    pub(crate) fn greet(&self, peer_id: PeerId, out: &mut Vec<u8>) {
-        Handshake::new(self.info_hash, peer_id).with_extended().encode(out);
-    }
-
-    /// Our extended handshake, once the peer's handshake has shown that it will be understood. Waiting for that costs no
-    /// round trip: the peer's own comes with its handshake, and our requests go out with this.
-    pub(crate) fn extend(&self, client: &str, out: &mut Vec<u8>) {
-        let ours = ExtendedHandshake {
-            ut_metadata: Some(self.our_ut_metadata),
-            version: Some(client.as_bytes()),
-            ..ExtendedHandshake::default()
-        };
-        extended_frame(out, extended::HANDSHAKE, |payload| ours.encode(payload));
+    /// Nothing more is wanted of the peer: what was asked for need not come.
+    pub(crate) fn rest(&mut self) {
+        self.asked.clear();
     }
 
     /// Pieces asked for and not yet come.
@@ -108,13 +118,30 @@ impl Session {
         &self.asked
     }
 
-    /// Asks for a piece. Does nothing before the peer's extended handshake.
-    pub(crate) fn ask(&mut self, piece: u32, out: &mut Vec<u8>) {
-        if let Some(theirs) = self.theirs {
-            self.asked.push(piece);
-            extended_frame(out, theirs.ut_metadata, |payload| {
-                UtMetadata::Request { piece }.encode(payload);
-            });
+    /// Whether it tells us whom it is connected with, if it does so to anybody.
+    pub(crate) fn exchanges_peers(&self) -> bool {
+        self.ours.ut_pex != 0 && self.theirs.is_some_and(|theirs| theirs.ut_pex != 0)
+    }
+
+    /// Whether it takes part in meetings.
+    pub(crate) fn meets(&self) -> bool {
+        self.ours.ut_holepunch != 0 && self.theirs.is_some_and(|theirs| theirs.ut_holepunch != 0)
+    }
+
+    /// The port on which it listens, as it says.
+    pub(crate) fn listens_on(&self) -> Option<u16> {
+        self.theirs?.port
+    }
+
+    /// Our address, as it sees it.
+    pub(crate) fn sees_us_at(&self) -> Option<std::net::IpAddr> {
+        self.theirs?.your_ip
+    }
+
+    /// Says something of a meeting. Does nothing if the peer does not take part in any.
+    pub(crate) fn meet(&self, message: UtHolepunch, out: &mut Vec<u8>) {
+        if let Some(theirs) = self.theirs.filter(|_| self.meets()) {
+            extended_frame(out, theirs.ut_holepunch, |payload| message.encode(payload));
         }
     }
 
@@ -130,8 +157,9 @@ impl Session {
     pub(crate) fn hear<'s, 'i: 's>(&'s mut self, input: &mut &'i [u8]) -> Result<Option<Said<'s>>, Failure> {
         if let Some(partial) = &mut self.handshake {
             let said = hear_handshake(partial, self.info_hash, input)?;
-            if said.is_some() {
+            if let Some(Said::Handshake { info_hash, .. }) = said {
                 self.handshake = None;
+                self.info_hash = Some(info_hash);
             }
             return Ok(said);
         }
@@ -142,98 +170,43 @@ impl Session {
         // Only extension messages are looked at; the rest may be as odd as it likes.
         let said = match frame.split_first() {
             Some((&message::id::EXTENDED, [extended::HANDSHAKE, payload @ ..])) => {
-                hear_extended(&mut self.theirs, self.max_metadata, payload)?
+                hear_extended(&mut self.theirs, self.ours, self.max_metadata, payload)?
             }
-            Some((&message::id::EXTENDED, [id, payload @ ..])) if *id == self.our_ut_metadata => {
-                hear_ut_metadata(self.theirs, &mut self.asked, payload)?
+            Some((&message::id::EXTENDED, [id, payload @ ..])) if *id != 0 => {
+                let (theirs, asked) = (&mut self.theirs, &mut self.asked);
+                match *id {
+                    id if id == self.ours.ut_metadata => hear_ut_metadata(*theirs, asked, payload)?,
+                    id if id == self.ours.lt_metadata => hear_lt_metadata(theirs, asked, self.max_metadata, payload)?,
+                    id if id == self.ours.ut_pex => {
+                        let pex = UtPex::decode(payload).map_err(|_| Failure::Malformed)?;
+                        let most = pex.peers().count().min(self.names);
+                        self.names -= most;
+                        Said::Names { pex, most }
+                    }
+                    id if id == self.ours.ut_holepunch => {
+                        let message = UtHolepunch::decode(payload).map_err(|_| Failure::Malformed)?;
+                        match self.meetings.checked_sub(1) {
+                            Some(left) => {
+                                self.meetings = left;
+                                Said::Meets(message)
+                            }
+                            None => Said::Nothing,
+                        }
+                    }
+                    _ => Said::Nothing,
+                }
             }
             _ => Said::Nothing,
         };
-        if said == Said::Nothing {
+        if !matches!(said, Said::Extended(_) | Said::Piece { .. }) {
             self.noise.spend(frame.len())?;
         }
         Ok(Some(said))
     }
 }
 
-/// Collects the 68 bytes, and gives up at the first that cannot be right instead of waiting for those that never come.
-fn hear_handshake(
-    partial: &mut Vec<u8>,
-    info_hash: InfoHash,
-    input: &mut &[u8],
-) -> Result<Option<Said<'static>>, Failure> {
-    let missing = handshake::LEN.saturating_sub(partial.len());
-    let (taken, rest) = input.split_at_checked(missing).unwrap_or((*input, &[]));
-    partial.extend_from_slice(taken);
-    *input = rest;
-    if !may_become_handshake(partial) {
-        return Err(Failure::NotBitTorrent);
-    }
-    let Ok(whole) = partial.as_slice().try_into() else {
-        return Ok(None);
-    };
-    let theirs = Handshake::decode(whole).map_err(|_| Failure::NotBitTorrent)?;
-    if theirs.info_hash != info_hash {
-        return Err(Failure::WrongInfoHash);
-    }
-    if !theirs.supports_extended() {
-        return Err(Failure::NoExtensions);
-    }
-    Ok(Some(Said::Handshake))
-}
-
-/// The first extended handshake says whether there is anything to ask for. Later ones may move the id or take it back
-/// (BEP 10), but not change the size.
-fn hear_extended(theirs: &mut Option<Theirs>, max_metadata: u32, payload: &[u8]) -> Result<Said<'static>, Failure> {
-    let said = ExtendedHandshake::decode(payload).map_err(|_| Failure::Malformed)?;
-    let Some(known) = theirs else {
-        let id = said.ut_metadata.filter(|&id| id != 0).ok_or(Failure::NoUtMetadata)?;
-        let claimed = said.metadata_size.ok_or(Failure::NoSize)?;
-        if claimed <= 0 {
-            return Err(Failure::BadSize);
-        }
-        let size = u32::try_from(claimed).ok().filter(|&size| size <= max_metadata);
-        let size = size.ok_or(Failure::TooLarge)?;
-        *theirs = Some(Theirs { ut_metadata: id, size });
-        return Ok(Said::Extended { size });
-    };
-    match said.ut_metadata {
-        Some(0) => return Err(Failure::NoUtMetadata),
-        Some(id) => known.ut_metadata = id,
-        None => {}
-    }
-    if said.metadata_size.is_some_and(|size| size != i64::from(known.size)) {
-        return Err(Failure::SizeMismatch);
-    }
-    Ok(Said::Nothing)
-}
-
-fn hear_ut_metadata<'a>(theirs: Option<Theirs>, asked: &mut Vec<u32>, payload: &'a [u8]) -> Result<Said<'a>, Failure> {
-    match UtMetadata::decode(payload).map_err(|_| Failure::Malformed)? {
-        UtMetadata::Data {
-            piece,
-            total_size,
-            bytes,
-        } => {
-            let size = theirs.map(|theirs| theirs.size).ok_or(Failure::BadPiece)?;
-            if total_size != i64::from(size) {
-                return Err(Failure::SizeMismatch);
-            }
-            let at = asked
-                .iter()
-                .position(|&asked| asked == piece)
-                .ok_or(Failure::BadPiece)?;
-            if u32::try_from(bytes.len()) != Ok(piece_len(size, piece)) {
-                return Err(Failure::BadPiece);
-            }
-            asked.swap_remove(at);
-            Ok(Said::Piece { piece, bytes })
-        }
-        UtMetadata::Reject { .. } => Err(Failure::Rejected),
-        // A request for what we do not have, or a type that BEP 9 tells to ignore.
-        UtMetadata::Request { .. } | UtMetadata::Unknown { .. } => Ok(Said::Nothing),
-    }
-}
+/// Largest info dictionary that is asked for by `LT_metadata`, bytes: beyond it a part is longer than a piece.
+const LT_MAX: u32 = lt_metadata::PARTS as u32 * wire::ut_metadata::BLOCK as u32;
 
 #[cfg(test)]
 mod tests;

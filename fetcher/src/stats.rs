@@ -2,6 +2,7 @@
 
 use world::{Member, Tally, Via};
 
+use crate::dealings::{Answer, Call, Listening, Meeting};
 use crate::{Ending, Failure, Spread, Stage};
 
 /// What came of the connections of one kind.
@@ -44,6 +45,16 @@ pub struct Stats {
     pub no_descriptor: u64,
     /// Times that pieces of several peers did not make the info dictionary together.
     pub mixed_mismatches: u64,
+    /// Connections that strangers opened to us, by what became of them. Those that wait for a handshake are in none.
+    pub calls: Tally<Call>,
+    /// Requests for metadata, by how we answered.
+    pub answers: Tally<Answer>,
+    /// Peers without metadata that were listened to, by how that ended.
+    pub listening: Tally<Listening>,
+    /// Peers that others named to us (BEP 11).
+    pub named: u64,
+    /// Steps of meetings through a relay (BEP 55).
+    pub meetings: Tally<Meeting>,
     /// Bytes received on connections.
     pub bytes_received: u64,
     /// Most connections held at once.

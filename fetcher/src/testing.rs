@@ -1,5 +1,6 @@
 //! A pretend world for tests: one pool, scripted peers, virtual time. Everything takes [`LATENCY`] one way.
 
+pub(crate) mod desk;
 mod peer;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use wire::{InfoHash, metainfo};
 use world::{Closed, ConnId, Effect, Input, Machine, Output, Seed, Time, Via};
 
-use crate::config::{Deadlines, Dialling, Exclusion, Limits, Memory};
+use crate::config::{Deadlines, Dialling, Exchange, Exclusion, Extensions, Limits, Memory, Serving};
 use crate::{Config, Ending, Event, Failure, Pool, Stage};
 use peer::Line;
 pub(crate) use peer::{Manner, Serves, Talker};
@@ -22,7 +23,12 @@ pub(crate) fn config() -> Config {
     Config {
         peer_id_prefix: *b"-PC0001-",
         client: "Estudely test".to_owned(),
-        ut_metadata_id: 1,
+        extensions: Extensions {
+            ut_metadata: 1,
+            lt_metadata: 101,
+            ut_pex: 102,
+            ut_holepunch: 103,
+        },
         slots: 100,
         max_connections: 100,
         exclusion: Exclusion::Host,
@@ -57,6 +63,23 @@ pub(crate) fn config() -> Config {
             silent_max: Duration::from_secs(86_400),
             useless: Duration::from_secs(6 * 3_600),
             success_half_life: Duration::from_secs(86_400),
+        },
+        serving: Serving {
+            callers: 10,
+            shelf_entries: 10,
+            shelf_bytes: 1 << 20,
+            times: 2,
+            bytes_per_host: 4 << 20,
+            window: Duration::from_secs(60),
+            idle: Duration::from_secs(5),
+        },
+        exchange: Exchange {
+            names: 10,
+            listen: Duration::from_secs(12),
+            few: 3,
+            listeners_per_infohash: 2,
+            listeners: 10,
+            meetings: 3,
         },
     }
 }

@@ -76,6 +76,9 @@ pub fn run(args: &CrawlArgs, what: Yield) -> anyhow::Result<Exit> {
     let Started { stage, node, lab } = start::start(&net, &args.lab, what.incoming(), sampling, chance, data_dir)?;
     let resumed = opened.done.len() as u64;
     let mut crawl = compose(args, what, &net, chance, node, &opened.done);
+    if let Some(addr) = stage.listen_addr() {
+        crawl.set_listen_port(addr.port());
+    }
     if resumed > 0 {
         report::note(&format!(
             "{} infohashes are done by earlier runs (--fresh starts anew)",

@@ -28,8 +28,14 @@ pub fn run(args: &FetchArgs) -> anyhow::Result<Exit> {
     let mut wanted = wanted::read(args)?;
     let (net, chance) = start::checked(&args.net, &args.lab)?;
     wanted.obey(&net);
-    let Joined { stage, harvest, lab } =
-        join(args, &net, chance, wanted.list.iter().any(|want| want.peers.is_empty()))?;
+    let Joined {
+        stage,
+        mut harvest,
+        lab,
+    } = join(args, &net, chance, wanted.list.iter().any(|want| want.peers.is_empty()))?;
+    if let Some(addr) = stage.listen_addr() {
+        harvest.set_listen_port(addr.port());
+    }
     let asked = wanted.list.len() as u64;
     let overall = (args.overall_timeout > 0).then(|| Time::from_secs(args.overall_timeout));
     let mut fetch = Fetch::new(harvest, wanted.list.into(), overall, config::LEAVE_WITHIN);
@@ -78,7 +84,7 @@ fn join(args: &FetchArgs, net: &Net, chance: Chance, needs_dht: bool) -> anyhow:
         let lab = start::lab(&args.lab)?;
         return Ok(Joined {
             stage,
-            harvest: Harvest::new(None, Some(pool), limits, chance.seed),
+            harvest: Harvest::new(None, Some(pool), limits, chance.seed).admitting(config::admission(net)),
             lab,
         });
     }

@@ -3,9 +3,10 @@
 //! Joins the DHT mind, the metadata mind and the transport below it, which do not know each other. `crawl` and `fetch` differ only in where
 //! infohashes come from.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crawler::guard::Admission;
 use crawler::{Contact, Depth, LookupDone, LookupId, Node, Plan, Target};
 use fetcher::{Failure, Pool, Stage};
 use transport::Transport;
@@ -145,6 +146,8 @@ pub struct Harvest {
     pool: Option<Pool>,
     /// What carries the pool's streams.
     transport: Transport,
+    /// Whom peers may name, if there is no node to know.
+    admission: Option<Admission>,
     limits: Limits,
     works: KeyedMap<InfoHash, Work>,
     /// Ended, to be told at the next poll. Never longer than `works` was.
@@ -159,9 +162,23 @@ impl Harvest {
             node,
             pool,
             transport: Transport::new(),
+            admission: None,
             limits,
             works,
             ended: Vec::new(),
+        }
+    }
+
+    /// Without a node, says whom peers may name; else nobody is believed.
+    pub fn admitting(mut self, admission: Admission) -> Self {
+        self.admission = Some(admission);
+        self
+    }
+
+    /// Strangers can call us on this port.
+    pub fn set_listen_port(&mut self, port: u16) {
+        if let Some(pool) = &mut self.pool {
+            pool.set_listen_port(port);
         }
     }
 
@@ -256,6 +273,12 @@ impl Harvest {
         if for_node && matches!(input, Input::Datagram { .. }) {
             return;
         }
+        if let Input::Accepted { conn, from, .. } = input
+            && self.is_blocked(from.ip())
+        {
+            self.transport.act(now, Effect::Close { conn }, &[]);
+            return;
+        }
         if let (Some(input), Some(pool)) = (self.transport.receive(now, input), &mut self.pool) {
             pool.handle(now, input);
         }
@@ -332,6 +355,28 @@ impl Harvest {
         self.works
             .get(&info_hash)
             .is_some_and(|work| work.lookup == Some(done.lookup))
+    }
+
+    /// A peer named another (BEP 11). It may be dialled if it may be believed, as one that a node names; it is no peer of
+    /// the record, for nothing but that one's word speaks for it.
+    fn learn_named(&mut self, info_hash: InfoHash, peer: SocketAddr, by: SocketAddr, flags: u8) {
+        let admitted = match (&self.node, &self.admission) {
+            (Some(node), _) => node.guard().admits_contact(&peer),
+            (None, Some(admission)) => admission.admits(&peer),
+            (None, None) => false,
+        };
+        if let (true, Some(pool)) = (admitted, &mut self.pool) {
+            pool.offer_named(info_hash, peer, by, flags);
+        }
+    }
+
+    /// Whether the user forbids this host.
+    fn is_blocked(&self, ip: IpAddr) -> bool {
+        match (&self.node, &self.admission) {
+            (Some(node), _) => node.guard().is_blocked(ip),
+            (None, Some(admission)) => admission.is_blocked(ip),
+            (None, None) => false,
+        }
     }
 
     fn learn_peer(&mut self, now: Time, info_hash: InfoHash, peer: SocketAddr) {
@@ -421,7 +466,12 @@ impl Harvest {
                     round: 1,
                 });
             }
-            fetcher::Event::Named { .. } => {}
+            fetcher::Event::Named {
+                info_hash,
+                peer,
+                by,
+                flags,
+            } => self.learn_named(info_hash, peer, by, flags),
         }
         None
     }

@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use wire::handshake::{self, Handshake};
+use wire::lt_metadata::{LtMetadata, Parts};
 use wire::message::{Frames, Message};
 use wire::ut_metadata::UtMetadata;
 use wire::{InfoHash, metainfo};
 use world::{ConnId, Effect, Machine, Member, Output, Time, Via};
 
+use super::speech::LT_METADATA;
+use crate::dealings::Call;
 use crate::{Config, Event, Pool, Stage};
 
 /// The world's end of a connection.
@@ -22,12 +25,14 @@ struct Line {
     frames: Frames,
     /// Pieces that the pool asked for and was not given.
     owed: VecDeque<u32>,
+    /// Parts that it asked for and was not given.
+    owed_parts: VecDeque<Parts>,
 }
 
 /// What it is a peer's turn to say.
 pub(super) struct Turn {
-    /// Of this torrent.
-    pub(super) info_hash: InfoHash,
+    /// Of this torrent, if the pool said of which.
+    pub(super) info_hash: Option<InfoHash>,
     /// 0 the handshake, 1 the extended handshake, 2 a piece.
     pub(super) kind: u8,
 }
@@ -41,19 +46,27 @@ pub(super) struct Judge {
     used: BTreeSet<ConnId>,
     in_work: BTreeSet<InfoHash>,
     attempts: u64,
+    /// Connections that strangers opened; those of them that were told as attempts.
+    called: u64,
+    incoming: u64,
+    /// Peers named to the owner and not passed on.
+    named: VecDeque<(InfoHash, SocketAddr, SocketAddr, u8)>,
     payload: Vec<u8>,
 }
 
 impl Judge {
     pub(super) fn new(config: &Config) -> Self {
         Self {
-            max_connections: config.max_connections,
+            max_connections: config.max_connections + config.serving.callers + config.exchange.listeners,
             slots: config.slots,
             assembly_bytes: config.limits.assembly_bytes,
             lines: BTreeMap::new(),
             used: BTreeSet::new(),
             in_work: BTreeSet::new(),
             attempts: 0,
+            called: 0,
+            incoming: 0,
+            named: VecDeque::new(),
             payload: Vec::new(),
         }
     }
@@ -66,6 +79,18 @@ impl Judge {
         if let Some(line) = self.lines.get_mut(&conn) {
             line.open = true;
         }
+    }
+
+    /// A stranger opens a connection.
+    pub(super) fn called(&mut self, conn: ConnId, from: SocketAddr) {
+        self.called += 1;
+        let open = true;
+        self.lines.insert(conn, Line::new(from.ip(), open));
+    }
+
+    /// A peer that was named to the owner, to be passed on.
+    pub(super) fn named(&mut self) -> Option<(InfoHash, SocketAddr, SocketAddr, u8)> {
+        self.named.pop_front()
     }
 
     pub(super) fn closed(&mut self, conn: ConnId) {
@@ -85,14 +110,14 @@ impl Judge {
     /// What belongs here next on `conn`, which is about to be said.
     pub(super) fn turn(&mut self, conn: ConnId) -> Turn {
         let mut turn = Turn {
-            info_hash: InfoHash::new([0; 20]),
+            info_hash: None,
             kind: 0,
         };
         if let Some(line) = self.lines.get_mut(&conn) {
             if let Ok(whole) = line.greeting.as_slice().try_into()
                 && let Ok(greeting) = Handshake::decode(whole)
             {
-                turn.info_hash = greeting.info_hash;
+                turn.info_hash = Some(greeting.info_hash);
             }
             turn.kind = line.said;
             line.said = line.said.saturating_add(1).min(2);
@@ -103,6 +128,11 @@ impl Judge {
     /// A piece that the pool waits for on `conn`, which it is about to be given.
     pub(super) fn owed(&mut self, conn: ConnId) -> Option<u32> {
         self.lines.get_mut(&conn)?.owed.pop_front()
+    }
+
+    /// Parts that the pool waits for on `conn`, which it is about to be given.
+    pub(super) fn owed_parts(&mut self, conn: ConnId) -> Option<Parts> {
+        self.lines.get_mut(&conn)?.owed_parts.pop_front()
     }
 
     /// Carries out everything that the pool wants, and checks the promises that hold at all times.
@@ -129,6 +159,9 @@ impl Judge {
             counts.is_sorted_by(|earlier, later| earlier >= later),
             "a funnel narrows: {stages:?}"
         );
+        let incoming = pool.stats().incoming.funnel;
+        let counts: Vec<_> = incoming.iter().skip(2).map(|(_, count)| count).collect();
+        assert!(counts.is_sorted_by(|earlier, later| earlier >= later), "{incoming:?}");
         for &stage in Stage::ALL.iter().filter(|&&stage| stage >= Stage::Connected) {
             let by_via: u64 = Via::ALL.iter().map(|&via| pool.stats().via(via).funnel[stage]).sum();
             assert_eq!(by_via, stages[stage], "every peer is reached one way");
@@ -142,6 +175,9 @@ impl Judge {
         assert_eq!(pool.assembly_bytes(), 0);
         let taken_back = pool.stats().no_descriptor;
         assert_eq!(u64::try_from(self.used.len()), Ok(self.attempts + taken_back));
+        let calls = pool.stats().calls;
+        assert_eq!(calls.total(), self.called, "every call came to something");
+        assert_eq!(calls[Call::Source], self.incoming, "every source is told as an attempt");
     }
 
     fn effect(&mut self, effect: Effect) {
@@ -168,22 +204,18 @@ impl Judge {
             self.lines.values().all(|line| line.host != host),
             "two connections with one host"
         );
-        let line = Line {
-            host,
-            open: false,
-            greeting: Vec::new(),
-            said: 0,
-            frames: Frames::new(1_000),
-            owed: VecDeque::new(),
-        };
-        self.lines.insert(conn, line);
+        let open = false;
+        self.lines.insert(conn, Line::new(host, open));
     }
 
     fn event(&mut self, event: Event) {
         let ended = match event {
-            Event::Attempt { info_hash, .. } => {
+            Event::Attempt {
+                info_hash, incoming, ..
+            } => {
                 assert!(self.in_work.contains(&info_hash), "told before the end");
-                self.attempts += 1;
+                self.attempts += u64::from(!incoming);
+                self.incoming += u64::from(incoming);
                 return;
             }
             Event::Metadata { info_hash, raw, .. } => {
@@ -191,22 +223,48 @@ impl Judge {
                 info_hash
             }
             Event::GaveUp { info_hash, .. } => info_hash,
-            Event::Named { .. } => return,
+            Event::Named {
+                info_hash,
+                peer,
+                by,
+                flags,
+            } => {
+                assert!(self.in_work.contains(&info_hash), "named for nothing");
+                self.named.push_back((info_hash, peer, by, flags));
+                return;
+            }
         };
         assert!(self.in_work.remove(&ended), "ended twice, or never started");
     }
 }
 
 impl Line {
+    fn new(host: IpAddr, open: bool) -> Self {
+        Self {
+            host,
+            open,
+            greeting: Vec::new(),
+            said: 0,
+            frames: Frames::new(1 << 16),
+            owed: VecDeque::new(),
+            owed_parts: VecDeque::new(),
+        }
+    }
+
     /// Notes what was asked for.
     fn written(&mut self, bytes: &[u8]) {
         let missing = handshake::LEN.saturating_sub(self.greeting.len());
         let (greeting, mut bytes) = bytes.split_at_checked(missing).unwrap_or((bytes, &[]));
         self.greeting.extend_from_slice(greeting);
         while let Ok(Some(frame)) = self.frames.next_frame(&mut bytes) {
-            if let Ok(Message::Extended { payload, .. }) = Message::decode(frame)
-                && let Ok(UtMetadata::Request { piece }) = UtMetadata::decode(payload)
-            {
+            let Ok(Message::Extended { id, payload }) = Message::decode(frame) else {
+                continue;
+            };
+            if id == LT_METADATA {
+                if let Ok(LtMetadata::Request(parts)) = LtMetadata::decode(payload) {
+                    self.owed_parts.push_back(parts);
+                }
+            } else if let Ok(UtMetadata::Request { piece }) = UtMetadata::decode(payload) {
                 self.owed.push_back(piece);
             }
         }

@@ -6,6 +6,7 @@ use wire::{InfoHash, metainfo};
 use world::{ConnId, Time};
 
 use crate::assembly::{Assembled, Assembly, Key};
+use crate::config::Dialling;
 use crate::pool::Pool;
 use crate::pool::talk::{Phase, Talk};
 use crate::{Event, Failure, Stage};
@@ -115,6 +116,9 @@ impl Pool {
         };
         self.reach(conn, Stage::Verified);
         let Assembled { raw, contributors } = assembled;
+        if self.listen_port.is_some() {
+            self.shelf.put(info_hash, raw.as_slice().into());
+        }
         for &peer in &contributors {
             self.memory.succeeded(now, peer);
         }
@@ -175,7 +179,7 @@ impl Pool {
         let Some(hunt) = self.hunts.get_mut(&info_hash) else {
             return;
         };
-        if hunt.assemblies.len() < self.config.dialling.parallel {
+        if hunt.assemblies.len() < self.config.dialling.parallel + Dialling::CALLERS {
             return;
         }
         let talks = &self.talks;

@@ -8,15 +8,20 @@ use world::{ConnId, Tally, Time};
 use crate::Failure;
 use crate::assembly::{Assembly, Key};
 use crate::config::Dialling;
+use crate::pool::meetings::Progress;
 use crate::pool::peers::Peers;
 
 /// One infohash in work: its peers, the connections that it holds, and what they brought together.
 #[derive(Debug)]
 pub(super) struct Hunt {
     pub(super) peers: Peers,
-    /// Connections held, at most [`Dialling::parallel`].
+    /// Connections on which it is hunted, at most [`Dialling::parallel`] and [`Dialling::CALLERS`].
     pub(super) live: Vec<ConnId>,
-    /// One for each size that is claimed, at most [`Dialling::parallel`].
+    /// Connections on which peers may name others.
+    pub(super) listeners: Vec<ConnId>,
+    /// Peers that a relay lets us meet, each once.
+    pub(super) meetings: Vec<(SocketAddr, Progress)>,
+    /// One for each size that is claimed, at most as many as `live` may be.
     pub(super) assemblies: Vec<Assembly>,
     /// Shared pieces once made the wrong bytes: from then on each peer delivers alone.
     pub(super) alone: bool,
@@ -58,6 +63,8 @@ impl Hunt {
         Self {
             peers: Peers::new(limit),
             live: Vec::new(),
+            listeners: Vec::new(),
+            meetings: Vec::new(),
             assemblies: Vec::new(),
             alone: false,
             no_more_peers: false,

@@ -3,15 +3,24 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use world::{ConnId, Effect, Output};
+use world::{ConnId, Effect, Output, Via};
 
 use crate::Event;
 
 #[derive(Debug)]
 enum Item {
-    Dial { conn: ConnId, to: SocketAddr },
-    Write { conn: ConnId, bytes: Vec<u8> },
-    Close { conn: ConnId },
+    Dial {
+        conn: ConnId,
+        to: SocketAddr,
+        via: Option<Via>,
+    },
+    Write {
+        conn: ConnId,
+        bytes: Vec<u8>,
+    },
+    Close {
+        conn: ConnId,
+    },
     Event(Event),
 }
 
@@ -23,8 +32,8 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn dial(&mut self, conn: ConnId, to: SocketAddr) {
-        self.items.push_back(Item::Dial { conn, to });
+    pub(super) fn dial(&mut self, conn: ConnId, to: SocketAddr, via: Option<Via>) {
+        self.items.push_back(Item::Dial { conn, to, via });
     }
 
     pub(super) fn close(&mut self, conn: ConnId) {
@@ -53,7 +62,7 @@ impl Outbox {
     /// The next effect or event; what it writes is appended to `payload`.
     pub(super) fn pop(&mut self, payload: &mut Vec<u8>) -> Option<Output<Event>> {
         Some(match self.items.pop_front()? {
-            Item::Dial { conn, to } => Output::Effect(Effect::Dial { conn, to, via: None }),
+            Item::Dial { conn, to, via } => Output::Effect(Effect::Dial { conn, to, via }),
             Item::Close { conn } => Output::Effect(Effect::Close { conn }),
             Item::Event(event) => Output::Event(event),
             Item::Write { conn, bytes } => {

@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::net::SocketAddr;
 
+use world::Via;
+
 use crate::pool::hosts::Host;
 use crate::pool::memory::Standing;
 
@@ -32,6 +34,12 @@ struct Peer {
     addr: SocketAddr,
     votes: u32,
     state: State,
+    /// Said to be a seed (BEP 11).
+    seed: bool,
+    /// The connected peer that named it, which may let us meet (BEP 55).
+    named_by: Option<SocketAddr>,
+    /// To be dialled just so the next time, and before others: it dials us at the same moment.
+    via: Option<Via>,
 }
 
 /// The peers of one infohash. Bounded: when full, a new one is forgotten.
@@ -51,7 +59,7 @@ impl Peers {
 
     /// Somebody named `addr`. Everyone who does is a vote for it.
     pub(super) fn offer(&mut self, addr: SocketAddr) -> Offered {
-        if let Some(peer) = self.list.iter_mut().find(|peer| peer.addr == addr) {
+        if let Some(peer) = self.find(addr) {
             peer.votes = peer.votes.saturating_add(1);
             return Offered::Vote;
         }
@@ -62,24 +70,63 @@ impl Peers {
             addr,
             votes: 1,
             state: State::Ready,
+            seed: false,
+            named_by: None,
+            via: None,
         });
         Offered::New
     }
 
-    /// The peer to try next: who has delivered before, then who has more votes, then who was named first (R7).
+    /// `addr` was named by the connected peer `by`, as a seed or not.
+    pub(super) fn was_named(&mut self, addr: SocketAddr, by: SocketAddr, seed: bool) {
+        if let Some(peer) = self.find(addr) {
+            peer.named_by.get_or_insert(by);
+            peer.seed |= seed;
+        }
+    }
+
+    /// The connected peer that named `addr`.
+    pub(super) fn named_by(&self, addr: SocketAddr) -> Option<SocketAddr> {
+        self.list.iter().find(|peer| peer.addr == addr)?.named_by
+    }
+
+    /// `addr` comes to meet us: it is to be dialled at once, by uTP, again if it was before; when its host is free, if it
+    /// waits for that.
+    pub(super) fn meet(&mut self, addr: SocketAddr) {
+        if let Some(peer) = self.find(addr) {
+            peer.via = Some(Via::Utp);
+            if peer.state == State::Done {
+                peer.state = State::Ready;
+            }
+        }
+    }
+
+    /// How `addr` is to be dialled, if not by whatever works.
+    pub(super) fn via(&self, addr: SocketAddr) -> Option<Via> {
+        self.list.iter().find(|peer| peer.addr == addr)?.via
+    }
+
+    /// The peer to try next: who comes to meet us; then who has delivered or answered before, who is a seed, who has more
+    /// votes, who was named first (R7).
     pub(super) fn best(&self, standing: impl Fn(SocketAddr) -> Standing) -> Option<SocketAddr> {
         let ready = self
             .list
             .iter()
             .enumerate()
             .filter(|(_, peer)| peer.state == State::Ready);
-        let best = ready.max_by_key(|&(at, peer)| (standing(peer.addr), peer.votes, Reverse(at)));
+        let best = ready.max_by_key(|&(at, peer)| {
+            let meets = peer.via.is_some();
+            (meets, standing(peer.addr), peer.seed, peer.votes, Reverse(at))
+        });
         best.map(|(_, peer)| peer.addr)
     }
 
     /// `addr` is being tried, or is not worth trying.
     pub(super) fn done(&mut self, addr: SocketAddr) {
-        self.put(addr, State::Done);
+        if let Some(peer) = self.find(addr) {
+            peer.state = State::Done;
+            peer.via = None;
+        }
     }
 
     /// `addr` waits for its host.
@@ -114,6 +161,11 @@ impl Peers {
         self.list.iter().any(|peer| peer.state == State::Ready)
     }
 
+    /// How many could be tried, now or later.
+    pub(super) fn waiting(&self) -> usize {
+        self.list.iter().filter(|peer| peer.state != State::Done).count()
+    }
+
     /// Whether nobody is left to try, now or later.
     pub(super) fn all_done(&self) -> bool {
         self.list.iter().all(|peer| peer.state == State::Done)
@@ -124,15 +176,20 @@ impl Peers {
     }
 
     fn put(&mut self, addr: SocketAddr, state: State) {
-        if let Some(peer) = self.list.iter_mut().find(|peer| peer.addr == addr) {
+        if let Some(peer) = self.find(addr) {
             peer.state = state;
         }
+    }
+
+    fn find(&mut self, addr: SocketAddr) -> Option<&mut Peer> {
+        self.list.iter_mut().find(|peer| peer.addr == addr)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Exclusion;
 
     fn peer(number: u16) -> SocketAddr {
         SocketAddr::from(([192, 0, 2, 1], number))
@@ -171,6 +228,25 @@ mod tests {
             }
         };
         assert_eq!(peers.best(standing), Some(peer(2)));
+    }
+
+    #[test]
+    fn a_seed_outranks_votes_and_one_that_meets_us_everybody() {
+        let mut peers = three();
+        peers.offer(peer(1));
+        peers.was_named(peer(2), peer(9), true);
+        assert_eq!(peers.best(|_| Standing::Unknown), Some(peer(2)));
+        peers.done(peer(3));
+        peers.meet(peer(3));
+        assert_eq!(peers.best(|_| Standing::Unknown), Some(peer(3)));
+        assert_eq!(peers.via(peer(3)), Some(Via::Utp));
+        peers.done(peer(3));
+        assert_eq!(peers.via(peer(3)), None);
+        let host = Host::of(peer(1), Exclusion::Host);
+        peers.set_aside(peer(1), host);
+        peers.meet(peer(1));
+        assert_eq!(peers.awaited().next(), Some(host));
+        assert_eq!((peers.named_by(peer(2)), peers.waiting()), (Some(peer(9)), 2));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::pool::Pool;
 use crate::pool::hosts::Host;
 use crate::pool::hunt::{Hunt, Turn};
 use crate::pool::memory::Standing;
+use crate::pool::side::End;
 use crate::pool::talk::Talk;
 use crate::pool::timers::Alarm;
 use crate::{Ending, Event, Failure, Stage};
@@ -25,7 +26,8 @@ impl Pool {
             return;
         };
         let spent = hunt.attempts_spent(&self.config.dialling);
-        let nobody_left = hunt.no_more_peers && hunt.peers.all_done();
+        // Who is listened to may name more.
+        let nobody_left = hunt.no_more_peers && hunt.peers.all_done() && hunt.listeners.is_empty();
         if hunt.live.is_empty() && (spent || nobody_left) {
             let why = match (spent, hunt.peers.is_empty()) {
                 (true, _) => Ending::AttemptsSpent,
@@ -75,7 +77,8 @@ impl Pool {
         let hunt = self.hunts.get_mut(&info_hash)?;
         while let Some(peer) = hunt.peers.best(|peer| self.memory.standing(now, peer)) {
             let host = Host::of(peer, self.config.exclusion);
-            if self.memory.standing(now, peer) == Standing::Avoided {
+            let comes = hunt.peers.via(peer).is_some();
+            if !comes && self.memory.standing(now, peer) == Standing::Avoided {
                 hunt.peers.done(peer);
                 self.stats.remembered += 1;
             } else if self.hosts.is_busy(host) {
@@ -96,6 +99,7 @@ impl Pool {
         let conn = ConnId(self.next_conn);
         self.next_conn += 1;
         let host = Host::of(peer, self.config.exclusion);
+        let via = hunt.peers.via(peer);
         hunt.peers.done(peer);
         hunt.live.push(conn);
         hunt.tried += 1;
@@ -106,8 +110,8 @@ impl Pool {
         self.talks.insert(conn, talk);
         self.timers.set(Alarm::Talk(conn), now + self.config.deadlines.connect);
         self.stats.funnel.count(Stage::Dialled);
-        self.stats.most_connections = self.stats.most_connections.max(self.talks.len());
-        self.outbox.dial(conn, peer);
+        self.note_connections();
+        self.outbox.dial(conn, peer, via);
     }
 
     /// A connection with `host` is over: who has waited for it longest is looked at, then the next if that one did not
@@ -162,6 +166,10 @@ impl Pool {
             if let Some(peer) = self.talks.get(&conn).map(|talk| talk.peer) {
                 self.hang_up(now, conn, result(peer));
             }
+        }
+        let listeners = self.hunts.get(&info_hash)?.listeners.clone();
+        for conn in listeners {
+            self.leave_side(now, conn, End::Over);
         }
         let hunt = self.hunts.remove(&info_hash)?;
         self.timers.clear(Alarm::Hunt(info_hash));

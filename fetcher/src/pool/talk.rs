@@ -8,10 +8,12 @@ use world::{Closed, ConnId, Time, Via};
 
 use crate::assembly::Key;
 use crate::config::Config;
+use crate::dealings::Answer;
 use crate::pool::Pool;
 use crate::pool::hosts::Host;
+use crate::pool::side::{End, Side};
 use crate::pool::timers::Alarm;
-use crate::session::{Said, Session};
+use crate::session::{Greeting, Offer, Said, Session};
 use crate::{Event, Failure, Stage};
 
 /// One connection, from dialling to its end.
@@ -19,7 +21,7 @@ use crate::{Event, Failure, Stage};
 pub(super) struct Talk {
     pub(super) info_hash: InfoHash,
     pub(super) peer: SocketAddr,
-    host: Host,
+    pub(super) host: Host,
     pub(super) session: Session,
     pub(super) phase: Phase,
     /// When it was dialled, it was more likely than not to deliver.
@@ -32,12 +34,12 @@ pub(super) struct Talk {
     begun: Time,
     reached: Stage,
     /// How the peer is reached; `None` until the connection is open.
-    via: Option<Via>,
+    pub(super) via: Option<Via>,
     /// The peer called us.
-    incoming: bool,
+    pub(super) incoming: bool,
     opened_after: Option<Duration>,
     size: Option<u32>,
-    received: u64,
+    pub(super) received: u64,
 }
 
 /// What is waited for; each has its deadline.
@@ -81,7 +83,7 @@ impl Talk {
             info_hash,
             peer,
             host,
-            session: Session::new(info_hash, config),
+            session: Session::new(Some(info_hash), config),
             phase: Phase::Connecting,
             likely: false,
             holds_until: Time::ZERO,
@@ -93,6 +95,27 @@ impl Talk {
             opened_after: None,
             size: None,
             received: 0,
+        }
+    }
+
+    /// A caller that is a source of `info_hash`.
+    pub(super) fn of_caller(side: Side, info_hash: InfoHash) -> Self {
+        Self {
+            info_hash,
+            peer: side.peer,
+            host: side.host,
+            session: side.session,
+            phase: Phase::Handshake,
+            likely: false,
+            holds_until: Time::ZERO,
+            assembly: None,
+            begun: side.begun,
+            reached: Stage::Dialled,
+            via: Some(side.via),
+            incoming: true,
+            opened_after: Some(Duration::ZERO),
+            size: None,
+            received: side.received,
         }
     }
 
@@ -133,33 +156,90 @@ impl Pool {
         self.stats.bytes_received += len;
         if let Some(talk) = self.talks.get_mut(&conn) {
             talk.received += len;
+        } else if let Some(side) = self.sides.get_mut(&conn) {
+            side.received += len;
         }
-        // Ends when the input is used up, or when something said ended the talk.
-        while let Some(talk) = self.talks.get_mut(&conn).filter(|talk| talk.phase != Phase::Connecting) {
-            match talk.session.hear(&mut bytes) {
-                Ok(None) => return,
-                Ok(Some(Said::Nothing)) => {}
-                Ok(Some(Said::Handshake)) => self.shook_hands(now, conn),
-                Ok(Some(Said::Extended { size })) => {
-                    talk.size = Some(size);
-                    self.reach(conn, Stage::Extended);
-                    self.begin(now, conn, size);
-                }
-                Ok(Some(Said::Piece { piece, bytes })) => {
-                    let (key, peer) = (talk.assembly, talk.peer);
-                    let hunt = self.hunts.get_mut(&talk.info_hash);
-                    if let Some(assembly) = key.and_then(|key| hunt?.assembly(key)) {
-                        assembly.put(piece, bytes, peer);
-                    }
-                    self.progressed(now, conn);
-                }
-                Err(failure) => self.hang_up(now, conn, Err(failure)),
+        // A caller may become a talk in the middle of what it said, and a talk a listener.
+        while self.hear_talk(now, conn, &mut bytes) || self.hear_side(now, conn, &mut bytes) {}
+    }
+
+    /// Hears the next thing on a talk; whether there was one.
+    fn hear_talk(&mut self, now: Time, conn: ConnId, bytes: &mut &[u8]) -> bool {
+        let talk = self.talks.get_mut(&conn);
+        let Some(talk) = talk.filter(|talk| talk.phase != Phase::Connecting) else {
+            return false;
+        };
+        let (info_hash, by, key) = (talk.info_hash, talk.peer, talk.assembly);
+        let said = match talk.session.hear(bytes) {
+            Ok(None) => return false,
+            Ok(Some(said)) => said,
+            Err(failure) => {
+                self.disappointed(now, conn, failure);
+                return true;
             }
+        };
+        match said {
+            Said::Nothing => {}
+            Said::Handshake { .. } => self.shook_hands(now, conn),
+            Said::Extended(offer) => self.offered(now, conn, offer),
+            Said::Piece { piece, bytes } => {
+                let hunt = self.hunts.get_mut(&info_hash);
+                if let Some(assembly) = key.and_then(|key| hunt?.assembly(key)) {
+                    assembly.put(piece, bytes, by);
+                }
+                self.progressed(now, conn);
+            }
+            Said::Wants(request) => {
+                self.stats.answers.count(Answer::Absent);
+                self.outbox.write(conn, |out| talk.session.answer(request, None, out));
+            }
+            Said::Names { pex, most } => {
+                for (peer, flags) in pex.peers().take(most) {
+                    self.stats.named += 1;
+                    self.outbox.tell(Event::Named {
+                        info_hash,
+                        peer,
+                        by,
+                        flags,
+                    });
+                }
+            }
+            Said::Meets(message) => self.meets(conn, message),
+        }
+        true
+    }
+
+    /// The peer said what it has for us.
+    fn offered(&mut self, now: Time, conn: ConnId, offer: Offer) {
+        let Some(talk) = self.talks.get_mut(&conn) else {
+            return;
+        };
+        match offer {
+            Offer::Size(size) => {
+                talk.size = Some(size);
+                self.reach(conn, Stage::Extended);
+                self.begin(now, conn, size);
+            }
+            Offer::Unsized => {
+                self.outbox.write(conn, |out| talk.session.probe(out));
+                self.enter(now, conn, Phase::Extended);
+            }
+            Offer::Nothing(failure) => self.disappointed(now, conn, failure),
+        }
+    }
+
+    /// The peer will not deliver; it may still be good for naming others.
+    fn disappointed(&mut self, now: Time, conn: ConnId, failure: Failure) {
+        if self.may_listen(conn, failure) {
+            self.listen(now, conn, failure);
+        } else {
+            self.hang_up(now, conn, Err(failure));
         }
     }
 
     pub(super) fn closed(&mut self, now: Time, conn: ConnId, why: Closed) {
         let Some(failure) = self.talks.get(&conn).map(|talk| talk.phase.closed(why)) else {
+            self.end_side(now, conn, End::HungUp);
             return;
         };
         if failure == Failure::NoDescriptor && self.talks.len() > 1 {
@@ -172,6 +252,8 @@ impl Pool {
     pub(super) fn talk_expired(&mut self, now: Time, conn: ConnId) {
         if let Some(failure) = self.talks.get(&conn).map(|talk| talk.phase.timeout()) {
             self.hang_up(now, conn, Err(failure));
+        } else {
+            self.leave_side(now, conn, End::TimeUp);
         }
     }
 
@@ -183,11 +265,16 @@ impl Pool {
         }
     }
 
-    fn shook_hands(&mut self, now: Time, conn: ConnId) {
+    pub(super) fn shook_hands(&mut self, now: Time, conn: ConnId) {
         if let Some(talk) = self.talks.get_mut(&conn) {
             talk.holds_until = now + self.config.dialling.patience;
-            let client = &self.config.client;
-            self.outbox.write(conn, |out| talk.session.extend(client, out));
+            let greeting = Greeting {
+                client: &self.config.client,
+                port: self.listen_port,
+                your_ip: talk.peer.ip(),
+                metadata_size: None,
+            };
+            self.outbox.write(conn, |out| talk.session.extend(greeting, out));
         }
         self.reach(conn, Stage::Handshaken);
         self.enter(now, conn, Phase::Extended);
@@ -215,22 +302,30 @@ impl Pool {
 
     /// Forgets a connection that is closed or being closed, and tells how it went.
     fn end_talk(&mut self, now: Time, conn: ConnId, result: Result<(), Failure>) {
-        let Some(talk) = self.talks.remove(&conn) else {
-            return;
-        };
+        if let Some(talk) = self.take_talk(now, conn, result) {
+            self.hosts.release(talk.host);
+            self.freed.push_back(talk.host);
+        }
+    }
+
+    /// Takes a talk out of the table, and tells how it went; its host stays busy.
+    pub(super) fn take_talk(&mut self, now: Time, conn: ConnId, result: Result<(), Failure>) -> Option<Talk> {
+        let talk = self.talks.remove(&conn)?;
         self.timers.clear(Alarm::Talk(conn));
-        self.hosts.release(talk.host);
-        self.freed.push_back(talk.host);
         self.room.forget(conn);
+        // Where a caller called from is no endpoint that could be dialled.
         if !talk.incoming {
             self.luck.count(result);
         }
         if let Err(failure) = result {
             self.count_failure(&talk, failure);
-            if talk.reached >= Stage::Handshaken {
-                self.memory.met(now, talk.peer);
+            if !talk.incoming {
+                if talk.reached >= Stage::Handshaken {
+                    self.memory.met(now, talk.peer);
+                }
+                self.memory.failed(now, talk.peer, failure.lesson());
+                self.seek_meeting(talk.info_hash, talk.peer, failure);
             }
-            self.memory.failed(now, talk.peer, failure.lesson());
         }
         if let Some(hunt) = self.hunts.get_mut(&talk.info_hash) {
             hunt.live.retain(|live| *live != conn);
@@ -254,6 +349,7 @@ impl Pool {
             result,
         });
         self.wake(talk.info_hash);
+        Some(talk)
     }
 
     pub(super) fn enter(&mut self, now: Time, conn: ConnId, phase: Phase) {

@@ -1,5 +1,8 @@
 //! Several peers and several infohashes.
 
+mod exchange;
+mod strangers;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -606,9 +609,9 @@ fn the_time_of_a_success_is_counted() {
 }
 
 #[test]
-fn a_stranger_who_calls_is_hung_up_on() {
+fn where_no_callers_are_welcome_a_stranger_is_hung_up_on() {
     let mut config = config();
-    config.slots = 0;
+    config.serving.callers = 0;
     let mut pool = crate::Pool::new(config, world::Seed::from_number(1));
     let conn = ConnId(ConnId::ACCEPTED);
     let (from, to) = (host(1), host(2));

@@ -71,7 +71,7 @@ fn any_pair_of_ids_works() {
         .flat_map(|ours| [1, 2, 3, 255].map(|theirs| (ours, theirs)))
     {
         let mut config = config();
-        config.ut_metadata_id = ours;
+        config.extensions.ut_metadata = ours;
         let mut world = World::new(config);
         let id = Some(theirs);
         world.peer(host(1), Manner::Talks(Talker { id, ..honest() }));
@@ -280,7 +280,7 @@ fn offer(id: u8, size: i64) -> Vec<u8> {
 #[test]
 fn a_later_extended_handshake_moves_the_id_or_takes_it_back() {
     let info_hash = info(1, LEN).1;
-    let mut session = Session::new(info_hash, &config());
+    let mut session = Session::new(Some(info_hash), &config());
     let mut hear = |bytes: &[u8]| {
         let heard = session.hear(&mut &*bytes).map(|said| said == Some(Said::Nothing));
         let mut out = Vec::new();

@@ -113,6 +113,11 @@ impl Crawl {
         }
     }
 
+    /// Strangers can call us on this port.
+    pub fn set_listen_port(&mut self, port: u16) {
+        self.harvest.set_listen_port(port);
+    }
+
     /// The two minds and their figures.
     pub fn harvest(&self) -> &Harvest {
         &self.harvest
