@@ -439,7 +439,8 @@ pub fn pool(net: &Net, attempts_per_infohash: u32, peers_per_infohash: u32) -> f
             connect: Duration::from_secs(3),
             handshake: Duration::from_secs(3),
             extended: Duration::from_secs(3),
-            piece: Duration::from_secs(4),
+            // Transmission up to 4.0 sends pieces in batches, 2 to 4 s apart.
+            piece: Duration::from_secs(6),
             total: Duration::from_secs(90),
         },
         limits: fetcher::config::Limits {
