@@ -111,6 +111,11 @@ impl Outgoing {
         self.finish = true;
     }
 
+    /// Whether the FIN was sent, and so nothing new follows.
+    pub(super) const fn is_fin_sent(&self) -> bool {
+        self.fin_sent
+    }
+
     /// Whether everything was acknowledged, the FIN too.
     pub(super) fn is_delivered(&self) -> bool {
         self.fin_sent && self.segments.is_empty()

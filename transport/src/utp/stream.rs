@@ -75,7 +75,12 @@ pub(super) struct Stream {
     send_id: u16,
     syn_due: bool,
     ack_due: bool,
+    /// Acknowledge with the number of our FIN, not the next one: see [`Stream::state_seq`].
+    as_fin: bool,
+    /// The next packet may go into a window of zero bytes.
     probe: bool,
+    /// Such a packet went, and nothing else since.
+    probing: bool,
     /// Waits for an answer in a row that were in vain.
     timeouts: u8,
     out: Outgoing,
@@ -110,7 +115,9 @@ impl Stream {
             send_id,
             syn_due: true,
             ack_due: false,
+            as_fin: true,
             probe: false,
+            probing: false,
             timeouts: 0,
             out,
             incoming,
@@ -298,7 +305,8 @@ impl Stream {
                 self.tell_reset = true;
                 return self.fail(Closed::Reset, shared);
             }
-            if self.timeouts == 1 {
+            // A probe that was dropped for want of room says nothing about the path.
+            if self.timeouts == 1 && !self.probe {
                 self.ledbat.silent();
             }
             self.out.lose_all();
@@ -320,7 +328,7 @@ impl Stream {
                 return None;
             }
             self.ack_due = false;
-            let header = self.header(now, Kind::State, self.out.next_seq(), shared);
+            let header = self.header(now, Kind::State, self.state_seq(), shared);
             header.encode(&[], payload);
         }
         self.spoke = now;
@@ -352,7 +360,7 @@ impl Stream {
             return false;
         }
         self.ack_due = false;
-        let header = self.header(now, Kind::State, self.out.next_seq(), shared);
+        let header = self.header(now, Kind::State, self.state_seq(), shared);
         header.encode(mask.get(..len).unwrap_or_default(), payload);
         true
     }
@@ -365,6 +373,7 @@ impl Stream {
         let counts = &mut shared.stats.counts;
         if self.probe {
             self.probe = false;
+            self.probing = true;
             counts.count(Count::Probe);
         } else if piece.again {
             let why = if self.timeouts > 0 {
@@ -383,6 +392,14 @@ impl Stream {
             self.rearm(now);
         }
         true
+    }
+
+    /// The number that an empty packet shows: the next one. After a FIN libutp passes over all but that, and libtorrent
+    /// all that is beyond the FIN. So when something comes again, which means that our acknowledgement was passed over,
+    /// the other number is tried.
+    fn state_seq(&self) -> u16 {
+        let back = u16::from(self.as_fin && self.out.is_fin_sent());
+        self.out.next_seq().wrapping_sub(back)
     }
 
     fn header(&self, now: Time, kind: Kind, seq_nr: u16, shared: &Shared) -> Header {

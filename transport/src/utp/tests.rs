@@ -2,6 +2,7 @@
 
 mod congestion;
 mod ends;
+mod limits;
 mod path;
 mod transfer;
 

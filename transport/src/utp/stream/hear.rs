@@ -50,6 +50,14 @@ impl Stream {
         }
         self.peer_window = header.window;
         self.acknowledged(now, packet, shared);
+        if header.window > 0 {
+            self.probe = false;
+            if self.probing {
+                // What went into the closed window found no room, unless it was acknowledged just now.
+                self.probing = false;
+                self.out.lose_all();
+            }
+        }
         true
     }
 
@@ -98,6 +106,10 @@ impl Stream {
         }
         if acked.packets > 0 {
             self.rearm(now);
+            if self.out.is_delivered() {
+                // Nothing of ours is left. What they still say is acknowledged for a while (Transmission never ends its half).
+                self.limit = self.limit.min(now + TIME_WAIT);
+            }
         }
     }
 
@@ -137,6 +149,7 @@ impl Stream {
         }
         // What came before is acknowledged again: the first time was lost.
         self.ack_due = true;
+        self.as_fin ^= arrival == Arrival::Again;
         if self.incoming.is_ended() && !was_ended {
             self.ended(now, shared);
         }

@@ -50,9 +50,8 @@ pub(super) struct Side {
     pub(super) conn: Option<ConnId>,
     /// When the link in its direction is free.
     free: Time,
-    /// Datagrams sent, and the last of them.
+    /// Datagrams sent.
     pub(super) sent: usize,
-    pub(super) last: Vec<u8>,
 }
 
 /// Two sockets and the path between them.
@@ -86,7 +85,6 @@ impl World {
             conn: None,
             free: Time::ZERO,
             sent: 0,
-            last: Vec::new(),
         };
         let [one, other] = configs;
         Self {
@@ -149,7 +147,6 @@ impl World {
                     Output::Effect(Effect::Send { len, .. }) => {
                         assert_eq!(len, payload.len());
                         side.sent += 1;
-                        side.last.clone_from(&payload);
                         self.send(at, &payload);
                     }
                     Output::Effect(effect) => panic!("{effect:?}"),
