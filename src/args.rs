@@ -50,24 +50,42 @@ pub enum Command {
 }
 
 /// Fetch metadata for given infohashes.
+///
+/// Rows of successes go to stdout (infohash,name,file_count,total_bytes,piece_length), all that people read to stderr. A list
+/// may be of any size, and packed with gzip or zstd; lines that are no rows are told by number and passed over.
+/// Consecutive rows of an infohash are fetched as one. Where it comes again later its peers are added if it is in work; if it
+/// was fetched (of the last 3.6 million successes, for certain) it is passed over.
 #[derive(Args, Debug, Serialize)]
 #[command(after_help = "Examples:\n  \
     estudely peers > peers_stream.csv; estudely fetch peers.csv > metadata.csv\n  \
+    estudely fetch peers.csv.zst --output metadata.csv   (again after any interruption: it goes on)\n  \
+    zcat lists/*.gz | estudely fetch - --jsonl --all > results.jsonl\n  \
+    estudely fetch --magnets links.txt --save-torrents\n  \
     estudely fetch 0123456789abcdef0123456789abcdef01234567\n  \
     estudely fetch 'magnet:?xt=urn:btih:...' --peer 192.0.2.7:6881")]
 pub struct FetchArgs {
-    /// A peers.csv (columns infohash,peer_ip,peer_port), `-` for one on stdin, or infohashes and magnet links
-    #[arg(required = true, value_name = "PEERS.CSV | INFOHASH | MAGNET")]
+    /// A peers.csv (columns infohash,peer_ip,peer_port) or a file of bare infohashes, `-` for one on stdin; or infohashes and
+    /// magnet links
+    #[arg(required_unless_present = "magnets", value_name = "PEERS.CSV | INFOHASH | MAGNET")]
     pub what: Vec<String>,
+    /// A list of magnet links or infohashes, one a line, `#` begins a comment; `-` is stdin
+    #[arg(long, value_name = "FILE", conflicts_with = "what")]
+    pub magnets: Option<String>,
     /// Ask this peer and no other; repeatable. Without it the DHT is asked for peers
     #[arg(long, value_name = "IP:PORT")]
     pub peer: Vec<std::net::SocketAddr>,
+    /// Ask the DHT about infohashes without a peer, also if the first of a peers.csv has one [default: only if it has none]
+    #[arg(long)]
+    pub lookup: bool,
     /// Peers dialled at the most per infohash; 0 means no limit
     #[arg(long, default_value_t = 5, value_name = "N")]
     pub metadata_peer_attempts: u32,
     /// Seconds until the whole run ends; 0 means no limit
     #[arg(long, default_value_t = 86_400, value_name = "SECONDS")]
     pub overall_timeout: u64,
+    /// Where rows go
+    #[command(flatten)]
+    pub rows: RowArgs,
     /// Write each fetched info dictionary as DATA_DIR/torrents/INFOHASH.torrent
     #[arg(long)]
     pub save_torrents: bool,
@@ -80,6 +98,28 @@ pub struct FetchArgs {
     /// A lab inside this command
     #[command(flatten)]
     pub lab: InsideLabArgs,
+}
+
+/// What the rows of a fetch are, and where they go.
+#[derive(Args, Debug, Serialize)]
+#[command(next_help_heading = "Output")]
+pub struct RowArgs {
+    /// Append rows to this file instead of stdout, and remember in FILE.journal what is done: the same command goes on where
+    /// it stopped, also after kill -9. Without it (rows on stdout) nothing can be resumed
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Failures, too: the eight columns of metadata.txt, one row per peer, metadata_ok at the end
+    #[arg(long)]
+    pub all: bool,
+    /// One JSON object a line, with files, peer and duration; with --all failures and their reason, too
+    #[arg(long)]
+    pub jsonl: bool,
+    /// Fetch again what earlier runs gave up; by default that is done
+    #[arg(long, requires = "output")]
+    pub retry_failed: bool,
+    /// Start anew: FILE and its journal are set aside under a numbered name, never truncated
+    #[arg(long, requires = "output")]
+    pub fresh: bool,
 }
 
 /// Print what is in a torrent.

@@ -346,6 +346,9 @@ pub fn keep_retries_every(net: &Net) -> Duration {
 /// How often a person is told that nobody answers.
 pub const HINT_EVERY: Duration = Duration::from_secs(10);
 
+/// Peers kept of one infohash of a list: far more than are dialled, and a row of each still fits a block.
+pub const PEERS_PER_WANT: usize = 100;
+
 /// Time to leave after a stop: a session that is receiving pieces finishes in this time or is not worth the wait.
 pub const LEAVE_WITHIN: Duration = Duration::from_secs(3);
 

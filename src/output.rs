@@ -1,5 +1,6 @@
 //! Where rows go: the output file with its journal, stdout, or both. The same bytes to each (OUT-02).
 
+mod batch;
 mod record;
 mod row;
 
@@ -19,6 +20,7 @@ use crate::exit::at;
 use crate::job::harvest::Harvested;
 use crate::report::{note, plain};
 
+pub use batch::{Kept, Results};
 pub use record::{Recorder, file_name};
 
 /// Which table a run fills.
@@ -362,58 +364,4 @@ fn refused(error: StoreError, path: &Path, data_dir: &Path) -> anyhow::Error {
         what.display()
     ))
     .into()
-}
-
-/// Results of `fetch`: rows of a batch to stdout, successes only; names and files of single ones for people.
-pub struct Results {
-    is_batch: bool,
-    torrents: Option<PathBuf>,
-    fetched: u64,
-}
-
-impl Results {
-    /// Opens the results; `data_dir` is where .torrent files go, if they are wanted.
-    ///
-    /// # Errors
-    ///
-    /// When their directory cannot be made, or stdout not be written.
-    pub fn open(is_batch: bool, data_dir: Option<&Path>) -> anyhow::Result<Self> {
-        let torrents = data_dir.map(|dir| dir.join("torrents"));
-        if let Some(dir) = &torrents {
-            host::create_dir(dir).map_err(|error| at(error, "--data-dir"))?;
-        }
-        let results = Self {
-            is_batch,
-            torrents,
-            fetched: 0,
-        };
-        to_stdout(format!("{}\n", store::batch::HEADER).as_bytes())?;
-        Ok(results)
-    }
-
-    /// Infohashes with metadata so far.
-    pub const fn fetched(&self) -> u64 {
-        self.fetched
-    }
-
-    /// Writes the row of a success, and tells what came of a single one. False when nobody reads stdout any more.
-    ///
-    /// # Errors
-    ///
-    /// When a .torrent or stdout cannot be written.
-    pub fn record(&mut self, harvested: &Harvested) -> anyhow::Result<bool> {
-        let mut row = Vec::new();
-        let fetched = row::put_batch(harvested, &mut row);
-        if !self.is_batch {
-            row::tell(harvested);
-        }
-        if !fetched {
-            return Ok(true);
-        }
-        self.fetched += 1;
-        if let Some(dir) = &self.torrents {
-            row::save_torrent(dir, harvested)?;
-        }
-        to_stdout(&row)
-    }
 }

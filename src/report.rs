@@ -1,10 +1,12 @@
 //! The only place that speaks to people. All of it goes to stderr; stdout belongs to rows (OUT-10).
 
+mod batch;
 mod figures;
 mod progress;
 
 use std::io::{self, IsTerminal, Write};
 
+pub use batch::{BatchProgress, BatchView};
 pub use figures::{Figure, Figures, ratio, share};
 pub use progress::{Progress, View, per_minute};
 

@@ -34,6 +34,8 @@ const SYN_AGAIN: [u64; 6] = [0, 1, 3, 7, 15, 31];
 pub enum Event {
     /// It was told to stop, and has.
     Stopped,
+    /// A peer of this infohash was connected to. Only if [`Lab::tell_calls`] was called.
+    Called(InfoHash),
 }
 
 /// A node's memory, besides what it remembers of each asker.
@@ -70,6 +72,7 @@ pub struct Lab {
     shown: Vec<u64>,
     counts: Counts,
     stopped: bool,
+    tells_calls: bool,
     events: Vec<Event>,
 }
 
@@ -103,6 +106,7 @@ impl Lab {
             shown: vec![0; population.keys.all().len().div_ceil(64)],
             counts: Counts::default(),
             stopped: false,
+            tells_calls: false,
             events: Vec::new(),
             population,
         }
@@ -196,6 +200,11 @@ impl Lab {
     /// Every asker with every host it has sent anything to.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (Ipv4Addr, Ipv4Addr, &Pair)> {
         self.pairs.iter().map(|((client, host), pair)| (*client, *host, pair))
+    }
+
+    /// Tells of every connection to a peer from now on.
+    pub fn tell_calls(&mut self) {
+        self.tells_calls = true;
     }
 }
 

@@ -30,6 +30,9 @@ pub struct LabArgs {
     /// Write the truth, in the columns of metadata.txt, to this file
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
+    /// Append the infohash of every peer that is connected to, one a line, to this file
+    #[arg(long, value_name = "FILE")]
+    pub calls: Option<PathBuf>,
     /// Seconds until the lab ends by itself; 0 means that Ctrl-C ends it
     #[arg(long, default_value_t = 0, value_name = "SECONDS")]
     pub overall_timeout: u64,
@@ -82,6 +85,7 @@ impl InsideLabArgs {
             seed: self.lab_seed,
             port: 0,
             truth: self.truth.clone(),
+            calls: None,
             overall_timeout: 0,
         })
     }

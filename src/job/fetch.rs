@@ -1,68 +1,96 @@
 //! `estudely fetch`: metadata for given infohashes, from given peers or from those that the DHT names.
+//!
+//! A list is read by a thread of its own and brought by the `feed` to the machine that fetches; results go to the output,
+//! and the `book` knows what is under way, what is done, and up to where the list is done.
 
+mod book;
+mod done;
+mod feed;
+mod list;
 mod machine;
+mod summary;
 mod wanted;
 
+use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
+use anyhow::Context;
 use host::Stage;
+use store::journal::Mark;
+use store::wants::Place;
 use world::Time;
 
 use crate::args::FetchArgs;
 use crate::config::{self, Net};
 use crate::exit::Exit;
-use crate::job::harvest::{self, Harvest, Origin};
+use crate::job::harvest::{self, Harvest, Harvested, Origin};
 use crate::job::lab::Inside;
 use crate::job::start::{self, Chance, Incoming, Started};
-use crate::output::Results;
-use crate::report::{self, Figures, per_minute, ratio};
+use crate::output::{Kept, Results};
+use crate::report::{self, BatchProgress, BatchView, note, thousands};
+use book::{Book, Earlier, Resumed};
+use feed::{Feed, Lanes};
+use list::List;
+use wanted::Wanted;
 
-pub use machine::{Event, Fetch, Want};
+pub use machine::{Event, Fetch, Next, Source, Want};
 
-/// Runs the fetch to its end. Rows of `metadata.csv` go to stdout, successes only (OUT-09); the rest is told on stderr.
+/// Runs the fetch to its end. Rows go to stdout or to a file (OUT-09); the rest is told on stderr.
 ///
 /// # Errors
 ///
 /// [`BadInput`](crate::exit::BadInput) for what was typed or read; otherwise what the world refused.
 pub fn run(args: &FetchArgs) -> anyhow::Result<Exit> {
-    let mut wanted = wanted::read(args)?;
+    let mut wanted = Wanted::read(args)?;
     let (net, chance) = start::checked(&args.net, &args.lab)?;
-    wanted.obey(&net);
     let Joined {
         stage,
         mut harvest,
         lab,
-    } = join(args, &net, chance, wanted.list.iter().any(|want| want.peers.is_empty()))?;
+    } = join(args, &net, chance, wanted.needs_dht)?;
     if let Some(addr) = stage.listen_addr() {
         harvest.set_listen_port(addr.port());
     }
-    let asked = wanted.list.len() as u64;
-    let overall = (args.overall_timeout > 0).then(|| Time::from_secs(args.overall_timeout));
-    let mut fetch = Fetch::new(harvest, wanted.list.into(), overall, config::LEAVE_WITHIN);
-    let mut results = Results::open(wanted.is_batch, args.save_torrents.then_some(args.data_dir.as_path()))?;
-    let mut failure = None;
-    let ended = host::run(stage, &mut fetch, |_, _, event| match event {
-        Event::Record(harvested) => match results.record(&harvested) {
-            Ok(true) => ControlFlow::Continue(()),
-            Ok(false) => ControlFlow::Break(()),
-            Err(error) => {
-                failure = Some(error);
-                ControlFlow::Break(())
-            }
-        },
-        Event::Dht(_) | Event::Attempt(_) => ControlFlow::Continue(()),
-        Event::Over => ControlFlow::Break(()),
-    })?;
-    lab.map(Inside::stop).transpose()?;
-    if let Some(failure) = failure {
-        return Err(failure);
+    let list = wanted.source().cloned();
+    let mut book = Book::new(chance.seed.derive("book"));
+    let is_ours = |mark: &Mark| list.as_ref().is_some_and(|list| list.is_ours(mark));
+    let mut earlier = Earlier::new(&mut book, &is_ours, args.rows.retry_failed);
+    let results = Results::open(args, list.is_none(), |entry| earlier.learn(entry))?;
+    let resumed = earlier.finish();
+    tell(&resumed, list.as_ref());
+    if resumed.from > Place::default() {
+        wanted.skip_to(resumed.from)?;
     }
-    report::text(&summary(&fetch, asked, results.fetched(), ended.at).text());
-    Ok(if asked > 0 && results.fetched() == 0 {
-        Exit::Failed
-    } else {
-        Exit::Done
-    })
+    let feed = Feed::new(1, book);
+    let source = Lanes::new(&feed, 0, stage.waker());
+    wanted
+        .spawn(&net, Arc::clone(&feed))
+        .context("no thread to read with")?;
+    let overall = (args.overall_timeout > 0).then(|| Time::from_secs(args.overall_timeout));
+    let mut fetch = Fetch::new(harvest, source, overall, config::LEAVE_WITHIN);
+    let mut run = Run::begin(args, list, results, resumed.from, feed)?;
+    let ended = host::run(stage, &mut fetch, |now, fetch, event| run.on_event(now, fetch, event))?;
+    lab.map(Inside::stop).transpose()?;
+    run.finish(&fetch, ended.at)
+}
+
+/// Says what earlier runs did.
+fn tell(resumed: &Resumed, list: Option<&List>) {
+    if let (true, Some(list)) = (resumed.other_list, list) {
+        note(&format!(
+            "{} is not the list that the last run read: it is read from its beginning, what is done stays done",
+            list.name()
+        ));
+    }
+    if resumed.fetched + resumed.failed > 0 {
+        note(&format!(
+            "earlier runs fetched {} infohashes and gave up {} times; going on at line {}",
+            thousands(resumed.fetched),
+            thousands(resumed.failed),
+            thousands(resumed.from.line + 1)
+        ));
+    }
 }
 
 struct Joined {
@@ -73,11 +101,12 @@ struct Joined {
 
 /// The minds that this fetch needs: without an infohash to look up there is no DHT node, and sockets only for peers.
 fn join(args: &FetchArgs, net: &Net, chance: Chance, needs_dht: bool) -> anyhow::Result<Joined> {
-    let config = config::pool(net, args.metadata_peer_attempts, 0);
+    let peers = u32::try_from(config::PEERS_PER_WANT).unwrap_or(u32::MAX);
+    let config = config::pool(net, args.metadata_peer_attempts, peers);
     let pool = fetcher::Pool::new(config, chance.seed.derive("pool"));
     let limits = harvest::Limits {
         known_from: Origin::Given,
-        ..config::harvest(net, 0)
+        ..config::harvest(net, peers)
     };
     if !needs_dht {
         let stage = start::open(&net.bind.clone().any_free(), Incoming::Welcome)?;
@@ -98,21 +127,163 @@ fn join(args: &FetchArgs, net: &Net, chance: Chance, needs_dht: bool) -> anyhow:
     })
 }
 
-fn summary(fetch: &Fetch, asked: u64, fetched: u64, now: Time) -> Figures {
-    let mut figures = Figures::default();
-    figures.group("fetch", "Fetched");
-    figures.count("asked", asked, "infohashes asked for");
-    figures.count(
-        "fetched",
-        fetched,
-        format!("of these, with metadata ({:.1}%)", 100.0 * ratio(fetched, asked.max(1))),
-    );
-    figures.count("left", fetch.left() as u64, "not begun when the run ended");
-    if now >= Time::from_secs(60) {
-        figures.figure("per_minute", per_minute(fetched, now), "with metadata per minute");
+/// A fetch under way: its output, its display, its place in the list.
+struct Run {
+    list: Option<List>,
+    /// Where this run began in the list, and where it was marked as done up to.
+    began: Place,
+    marked: Place,
+    feed: Arc<Feed>,
+    results: Results,
+    /// Nobody needs a display for what was typed.
+    progress: Option<BatchProgress>,
+    failure: Option<anyhow::Error>,
+    /// The part of the list that was behind us when the first infohash was taken.
+    part_before: Option<f64>,
+}
+
+impl Run {
+    fn begin(
+        args: &FetchArgs,
+        list: Option<List>,
+        mut results: Results,
+        began: Place,
+        feed: Arc<Feed>,
+    ) -> anyhow::Result<Self> {
+        if let Some(mark) = list.as_ref().and_then(|list| list.mark(began)) {
+            results.mark(mark)?;
+        }
+        let rows_on_terminal = args.rows.output.is_none() && io::stdout().is_terminal();
+        let progress = list.is_some().then(|| BatchProgress::new(rows_on_terminal));
+        Ok(Self {
+            list,
+            began,
+            marked: began,
+            feed,
+            results,
+            progress,
+            failure: None,
+            part_before: None,
+        })
     }
-    if let Some(pool) = fetch.harvest().pool() {
-        crate::job::account::funnel(&mut figures, pool.stats());
+
+    fn on_event<S: Source>(&mut self, now: Time, fetch: &Fetch<S>, event: Event) -> ControlFlow<()> {
+        let done = match event {
+            Event::Record(harvested) => self.record(&harvested),
+            Event::Pulse => {
+                let connections = fetch.harvest().pool().map_or(0, fetcher::Pool::connections);
+                self.pulse(now, connections).map(|()| Kept::Yes(false))
+            }
+            Event::Dht(_) | Event::Attempt(_) | Event::Leaving => Ok(Kept::Yes(false)),
+            Event::Over => Ok(Kept::Nowhere),
+        };
+        match done {
+            Ok(Kept::Yes(_)) => ControlFlow::Continue(()),
+            Ok(Kept::Nowhere) => ControlFlow::Break(()),
+            Err(error) => {
+                self.failure = Some(error);
+                ControlFlow::Break(())
+            }
+        }
     }
-    figures
+
+    fn record(&mut self, harvested: &Harvested) -> anyhow::Result<Kept> {
+        let info_hash = &harvested.info_hash;
+        // A place of a pipe means nothing to a later run.
+        let is_lasting = self.list.as_ref().is_some_and(|list| list.size().is_some());
+        let at = if is_lasting {
+            self.feed.place_of(info_hash).byte
+        } else {
+            u64::MAX
+        };
+        let kept = self.results.record(harvested, at)?;
+        if let Kept::Yes(fetched) = kept
+            && !harvested.is_abandoned()
+        {
+            self.feed.done(info_hash, fetched);
+        }
+        Ok(kept)
+    }
+
+    /// Once a second: what the reader has to say, the display, and the mark in the journal.
+    fn pulse(&mut self, now: Time, connections: usize) -> anyhow::Result<()> {
+        let (counts, in_work, notes) = self.feed.look();
+        for line in &notes {
+            match &self.progress {
+                Some(progress) => progress.line(line),
+                None => note(line),
+            }
+        }
+        let (fetched, failed) = self.results.counts();
+        let view = BatchView {
+            fetched,
+            failed,
+            skipped: counts.skipped,
+            in_work,
+            connections,
+            part: self.part(counts.source_bytes),
+        };
+        if let Some(progress) = &mut self.progress {
+            progress.show(now, &view);
+        }
+        self.mark()
+    }
+
+    /// How much of the list is behind us, and was before this run.
+    fn part(&mut self, source_bytes: u64) -> Option<(f64, f64)> {
+        let size = self.list.as_ref()?.size().filter(|size| *size > 0)?;
+        let part = (source_bytes as f64 / size as f64).min(1.0);
+        let beginning = if self.began.byte > 0 { part } else { 0.0 };
+        Some((part, *self.part_before.get_or_insert(beginning)))
+    }
+
+    fn mark(&mut self) -> anyhow::Result<()> {
+        let low = self.feed.low();
+        if low > self.marked
+            && let Some(mark) = self.list.as_ref().and_then(|list| list.mark(low))
+        {
+            self.results.mark(mark)?;
+            self.marked = low;
+        }
+        Ok(())
+    }
+
+    fn finish<S: Source>(mut self, fetch: &Fetch<S>, now: Time) -> anyhow::Result<Exit> {
+        if let Some(progress) = self.progress.take() {
+            progress.finish();
+        }
+        self.feed.close();
+        let (counts, in_work, notes) = self.feed.look();
+        notes.iter().for_each(|line| note(line));
+        if self.failure.is_none() {
+            self.failure = self.mark().and_then(|()| self.results.seal()).err();
+        }
+        if counts.left_out + counts.blocked > 0 {
+            note(&format!(
+                "{} infohashes and {} peers are left out: --opt-out, --blocklist",
+                counts.left_out, counts.blocked
+            ));
+        }
+        let (fetched, failed) = self.results.counts();
+        let is_read = self.feed.end();
+        let end = summary::End {
+            counts,
+            fetched,
+            failed,
+            not_done: in_work as u64,
+            is_read: is_read.0,
+        };
+        report::text(&summary::figures(&end, fetch.harvest(), now).text());
+        if let Some(failure) = self.failure {
+            return Err(failure.context("the fetch stopped; what was written is whole"));
+        }
+        if let (_, Some(trouble)) = is_read {
+            return Err(anyhow::Error::msg(trouble));
+        }
+        Ok(if counts.taken > 0 && fetched == 0 {
+            Exit::Failed
+        } else {
+            Exit::Done
+        })
+    }
 }

@@ -28,6 +28,19 @@ pub struct Harvested {
     pub asked: Vec<SocketAddr>,
     /// Peers dialled.
     pub tried: u32,
+    /// Who gave the metadata, or its last piece.
+    pub from: Option<SocketAddr>,
+    /// How that peer was reached.
+    pub via: Option<Via>,
+    /// From taking it in work to the end.
+    pub took: Duration,
+}
+
+impl Harvested {
+    /// Whether we stopped before it was done.
+    pub fn is_abandoned(&self) -> bool {
+        self.outcome == Outcome::Abandoned
+    }
 }
 
 /// How an infohash ended.
@@ -130,6 +143,9 @@ pub struct Limits {
 /// An infohash in work. Its lookup, its fetch, or both are under way.
 #[derive(Debug, Default)]
 struct Work {
+    began: Time,
+    /// How the peers that gave metadata were reached; the last of them.
+    via: Option<Via>,
     peers: Vec<SocketAddr>,
     /// So many of them, the first, were known when it was begun.
     given: usize,
@@ -220,7 +236,10 @@ impl Harvest {
     /// in work already only gains the known peers.
     pub fn begin(&mut self, now: Time, info_hash: InfoHash, plan: Option<Plan>, known: &[SocketAddr]) {
         let is_new = !self.works.contains_key(&info_hash);
-        self.works.entry(info_hash).or_default();
+        self.works.entry(info_hash).or_insert_with(|| Work {
+            began: now,
+            ..Work::default()
+        });
         for &peer in known {
             self.learn_peer(now, info_hash, peer);
         }
@@ -255,6 +274,9 @@ impl Harvest {
                 spare: Vec::new(),
                 asked: Vec::new(),
                 tried: 0,
+                from: None,
+                via: None,
+                took: now.since(work.began),
             });
         }
         self.works.clear();
@@ -409,20 +431,26 @@ impl Harvest {
             pool.no_more_peers(info_hash);
             return;
         }
-        let outcome = match (work.peers.is_empty(), answered >= WITNESSES) {
+        // Without a node nobody was asked: what the list says is all there is.
+        let is_believed = answered >= WITNESSES || self.node.is_none();
+        let outcome = match (work.peers.is_empty(), is_believed) {
             (false, _) => Outcome::PeersOnly,
             (true, true) => Outcome::NoPeers,
             (true, false) => Outcome::NoAnswer,
         };
-        self.end(now, info_hash, outcome, 0);
+        self.end(now, info_hash, outcome, 0, None);
     }
 
     fn on_fetch(&mut self, now: Time, event: fetcher::Event) -> Option<Attempt> {
         match event {
             fetcher::Event::Metadata {
-                info_hash, raw, tried, ..
+                info_hash,
+                raw,
+                from,
+                tried,
+                ..
             } => {
-                self.end(now, info_hash, Outcome::Metadata(raw), tried);
+                self.end(now, info_hash, Outcome::Metadata(raw), tried, Some(from));
             }
             fetcher::Event::GaveUp {
                 info_hash,
@@ -437,7 +465,7 @@ impl Harvest {
                 } else {
                     Outcome::Unreachable
                 };
-                self.end(now, info_hash, outcome, tried);
+                self.end(now, info_hash, outcome, tried, None);
             }
             fetcher::Event::Attempt {
                 info_hash,
@@ -452,6 +480,9 @@ impl Harvest {
                 result,
             } => {
                 let origin = self.origin(&info_hash, peer, incoming);
+                if let (Ok(()), Some(work)) = (&result, self.works.get_mut(&info_hash)) {
+                    work.via = via;
+                }
                 return Some(Attempt {
                     info_hash,
                     peer,
@@ -490,7 +521,7 @@ impl Harvest {
         }
     }
 
-    fn end(&mut self, now: Time, info_hash: InfoHash, outcome: Outcome, tried: u32) {
+    fn end(&mut self, now: Time, info_hash: InfoHash, outcome: Outcome, tried: u32, from: Option<SocketAddr>) {
         if let Some(work) = self.works.remove(&info_hash) {
             // Metadata came before the lookup was through: every further query would be for nothing.
             if let (Some(lookup), Some(node)) = (work.lookup, &mut self.node) {
@@ -503,6 +534,9 @@ impl Harvest {
                 spare: work.spare,
                 asked: work.asked,
                 tried,
+                from,
+                via: work.via,
+                took: now.since(work.began),
             });
         }
     }

@@ -2,6 +2,7 @@
 
 mod compare;
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -9,8 +10,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use host::{Stage, Stopper};
-use sim::{Lab, Profile, Truth};
+use host::{AppendFile, Stage, Stopper};
+
+use sim::{Event, Lab, Profile, Truth};
 use store::metadata::{self, Entry, Torrent};
 use world::Seed;
 
@@ -46,8 +48,28 @@ pub fn run(args: &LabArgs) -> anyhow::Result<Exit> {
     ));
     let end = (args.overall_timeout > 0).then(|| Duration::from_secs(args.overall_timeout));
     let timer = end.map(|after| end_after(after, stage.stopper()));
-    host::run(stage, &mut lab, |_, _, _| ControlFlow::Break(()))?;
+    let mut calls = match &args.calls {
+        Some(path) => Some(AppendFile::open(path).map_err(|error| at(error, "--calls"))?),
+        None => None,
+    };
+    if calls.is_some() {
+        lab.tell_calls();
+    }
+    let mut failure = None;
+    host::run(stage, &mut lab, |_, _, event| match (event, &mut calls) {
+        (Event::Called(info_hash), Some(calls)) => match calls.write_all(format!("{info_hash}\n").as_bytes()) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        },
+        _ => ControlFlow::Break(()),
+    })?;
     drop(timer);
+    if let Some(failure) = failure {
+        return Err(failure.into());
+    }
     note_counts(&lab);
     Ok(Exit::Done)
 }

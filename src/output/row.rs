@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use store::metadata::{self, Entry, Torrent};
-use store::{batch, peers};
+use store::{batch, json, peers};
 use wire::InfoHash;
 use wire::metainfo::{self, Info};
+use world::{Member as _, Via};
 
 use super::{Got, Table};
 use crate::job::harvest::{Harvested, Outcome};
@@ -21,10 +22,7 @@ pub(super) fn put(table: Table, harvested: &Harvested, out: &mut Vec<u8>) -> Opt
         peers::put_block(info_hash, peers, out);
         return None;
     }
-    let info = match &harvested.outcome {
-        Outcome::Metadata(raw) => Info::salvage(raw).ok().map(|salvaged| salvaged.info),
-        _ => None,
-    };
+    let info = salvaged(harvested);
     let name = info.as_ref().map(Info::name_lossy).unwrap_or_default();
     let torrent = info.as_ref().map(|info| torrent(info, &name));
     metadata::put_block(
@@ -51,18 +49,65 @@ pub(super) fn save_torrent(dir: &Path, harvested: &Harvested) -> anyhow::Result<
     Ok(())
 }
 
-/// Appends the row of metadata.csv, if there is metadata.
+/// Appends the row of metadata.csv; nothing if there is no metadata.
 pub(super) fn put_batch(harvested: &Harvested, out: &mut Vec<u8>) -> bool {
-    let Outcome::Metadata(raw) = &harvested.outcome else {
+    let Some(info) = salvaged(harvested) else { return false };
+    batch::put_row(harvested.info_hash, &torrent(&info, &info.name_lossy()), out);
+    true
+}
+
+/// Appends the JSON line of a success, and with `failures` that of a failure.
+pub(super) fn put_json(harvested: &Harvested, failures: bool, out: &mut Vec<u8>) -> bool {
+    let effort = json::Effort {
+        tried: harvested.tried,
+        took: harvested.took,
+    };
+    let Some(info) = salvaged(harvested) else {
+        if failures {
+            json::put_failed(
+                harvested.info_hash,
+                reason(&harvested.outcome),
+                &harvested.peers,
+                effort,
+                out,
+            );
+        }
         return false;
     };
-    let Ok(salvaged) = Info::salvage(raw) else { return false };
-    batch::put_row(
-        harvested.info_hash,
-        &torrent(&salvaged.info, &salvaged.info.name_lossy()),
-        out,
-    );
+    let name = info.name_lossy();
+    let files = info.files().filter(|file| !file.pad);
+    let found = json::Found {
+        torrent: torrent(&info, &name),
+        files: files
+            .take(json::FILES_MAX)
+            .map(|file| (file.path_lossy(), file.length))
+            .collect(),
+        peer: harvested.from,
+        via: harvested.via.map(Via::label),
+    };
+    json::put_found(harvested.info_hash, &found, effort, out);
     true
+}
+
+/// The dictionary that was fetched, if it can be read.
+fn salvaged(harvested: &Harvested) -> Option<Info> {
+    match &harvested.outcome {
+        Outcome::Metadata(raw) => Info::salvage(raw).ok().map(|salvaged| salvaged.info),
+        _ => None,
+    }
+}
+
+/// Why there is no row of a success, as JSON says it.
+const fn reason(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Metadata(_) => "unreadable",
+        Outcome::NoPeers => "no_peers",
+        Outcome::NoAnswer => "no_answer",
+        Outcome::Unreachable => "unreachable",
+        Outcome::Unfetchable => "unfetchable",
+        Outcome::PeersOnly => "peers_only",
+        Outcome::Abandoned => "abandoned",
+    }
 }
 
 /// Files told of a single torrent (MDX-08).

@@ -12,7 +12,10 @@ use crate::metadata::Torrent;
 use crate::name::clean;
 
 /// Bytes of a line that files may fill: the whole line stays below [`LINE_MAX`](crate::LINE_MAX).
-const FILES_MAX: usize = 40 * 1024;
+const FILE_BYTES_MAX: usize = 40 * 1024;
+
+/// Files that a line has room for at the most, however short their paths.
+pub const FILES_MAX: usize = 1_024;
 
 /// The table, to be continued: it has no header.
 pub const FORM: Form = Form {
@@ -87,7 +90,7 @@ pub fn put_found(info_hash: InfoHash, found: &Found<'_>, effort: Effort, out: &m
         total_bytes,
         piece_length,
     } = found.torrent;
-    let mut room = FILES_MAX;
+    let mut room = FILE_BYTES_MAX;
     let paths: Vec<_> = found
         .files
         .iter()

@@ -17,6 +17,8 @@ import unittest
 
 ESTUDELY = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "target/release/estudely"
 KILLS = 50
+# Infohashes of the batch that is killed.
+BATCH = 5000
 LAB = ["--lab", "--lab-nodes", "400", "--seed", "7", "--lab-torrents", "1500"]
 # So few torrents for so many nodes that a sample shows all that its node holds: one run can be complete.
 SPARSE_LAB = [*LAB[:-1], "150"]
@@ -125,6 +127,72 @@ class Faults(unittest.TestCase):
         spared = len({line[:40] for line in certain(before).splitlines()[1:]})
         print(f"\nkilled {kills} times at {len(sizes)} lengths of the file: {spared} infohashes ({before.count(chr(10)) - 1} rows) "
               f"before the last run, {len(after)} of {len(planted)} ({sum(map(len, after.values()))} rows) after it")
+
+    def test_kill_9_of_a_batch_fetches_nothing_twice(self):
+        """Fifty kills of `fetch` on a list of 5,000: what was recorded is never dialled again, and in the end all is there.
+
+        The lab notes every connection to a peer. A success that the table had when a run began must not be among the
+        connections of that run. What was in flight when a kill came may be fetched again: it was not recorded.
+        """
+        chance = random.Random(12)
+        truth, calls = (os.path.join(self.folder, name) for name in ("truth.csv", "calls.txt"))
+        lab = subprocess.Popen([ESTUDELY, "lab", "--nodes", "50", "--torrents", str(BATCH), "--truth", truth, "--calls", calls,
+                                "--overall-timeout", "400"], stderr=subprocess.PIPE, text=True)
+        self.addCleanup(lab.communicate)
+        self.addCleanup(lab.kill)
+        lab.stderr.readline()
+        rows = list(csv.reader(read(truth).splitlines()[1:]))
+        # Some infohashes stand in two places of the list, and some have nobody.
+        peers = [(row[0], row[5], row[6]) for row in rows] + [(row[0], row[5], row[6]) for row in rows[:200]]
+        peers[100:100] = [(f"{number:040x}", "127.0.0.1", "1") for number in range(1, 101)]
+        source, table, whole = (os.path.join(self.folder, name) for name in ("peers.csv", "batch.csv", "whole.csv"))
+        write(source, "infohash,peer_ip,peer_port\n" + "".join(",".join(peer) + "\n" for peer in peers))
+
+        def fetch(output, *extra):
+            return subprocess.Popen([ESTUDELY, "fetch", source, "--allow-loopback", "--output", output, "--overall-timeout", "200", *extra],
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+        def called():
+            """The connections so far, once no more come: those of a killed run may still wait to be accepted."""
+            before = -1
+            while os.path.getsize(calls) != before:
+                before = os.path.getsize(calls)
+                time.sleep(0.1)
+            return read(calls).split()
+
+        def fetched(path):
+            """The infohashes of whole rows."""
+            lines = read(path).splitlines(keepends=True)[1:] if os.path.exists(path) else []
+            return [line[:40] for line in lines if line.endswith("\n")]
+
+        undisturbed = fetch(whole)
+        _, errors = undisturbed.communicate(timeout=200)
+        self.assertEqual(undisturbed.returncode, 0, errors)
+        seen, recorded, again, sizes = len(called()), [], [], set()
+        # The rest after the kills is one run more.
+        for run in range(KILLS + 1):
+            process = fetch(table, "--profile", "home")
+            if run < KILLS:
+                # One time in ten while it opens its files, else while it writes rows.
+                began, early = time.monotonic(), chance.random() < 0.1
+                while not early and len(fetched(table)) <= len(recorded) and time.monotonic() < began + 5:
+                    time.sleep(0.01)
+                time.sleep(chance.uniform(0, 0.1 if early else 1))
+                self.assertIsNone(process.poll(), "it ended before the kills did")
+                process.kill()
+            _, errors = process.communicate(timeout=200)
+            log = called()
+            again += sorted(set(log[seen:]) & set(recorded))
+            before, recorded, seen = recorded, fetched(table), len(log)
+            self.assertEqual(recorded[:len(before)], before, "a kill lost or changed rows")
+            sizes.add(len(recorded))
+        self.assertEqual(process.returncode, 0, errors)
+        self.assertEqual(again, [], "dialled though it was recorded")
+        self.assertEqual(len(recorded), len(set(recorded)), "an infohash stands in two places")
+        self.assertEqual(sorted(read(table).splitlines()), sorted(read(whole).splitlines()))
+        self.assertEqual(len(recorded), BATCH)
+        self.assertGreater(len(sizes), KILLS // 2, "the kills fell into one moment of the batch")
+        print(f"\nkilled {KILLS} times at {len(sizes)} lengths of the table; {len(recorded)} infohashes, none dialled after it was recorded")
 
     def test_a_second_run_has_nothing_left_to_do(self):
         run_to_end(self.folder, lab=SPARSE_LAB)

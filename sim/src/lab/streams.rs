@@ -6,7 +6,7 @@ use std::time::Duration;
 use transport::{Above, utp};
 use world::{ConnId, Effect, Output, Time, Via};
 
-use super::Lab;
+use super::{Event, Lab};
 use crate::peer::{Session, Stage};
 use crate::queue::What;
 use crate::swarm::Outcome;
@@ -63,6 +63,9 @@ impl Lab {
             return;
         };
         self.calls += 1;
+        if self.tells_calls {
+            self.events.push(Event::Called(key.infohash));
+        }
         let rtt = if by_utp {
             Duration::ZERO
         } else {

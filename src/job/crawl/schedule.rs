@@ -1,6 +1,7 @@
 //! Infohashes that wait for another round: what the rounds so far leave for the next.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crawler::frontier::{Outcome as Failed, Work};
 use crawler::{Contact, Few, K, Plan};
@@ -145,6 +146,9 @@ impl Waiting {
             spare: Vec::new(),
             asked: Vec::new(),
             tried: 0,
+            from: None,
+            via: None,
+            took: Duration::ZERO,
         }
     }
 }

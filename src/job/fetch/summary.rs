@@ -1,0 +1,62 @@
+//! The end of a fetch in figures, each of which says what it counts.
+
+use world::Time;
+
+use super::feed::Counts;
+use crate::job::account::funnel;
+use crate::job::harvest::Harvest;
+use crate::report::{Figures, per_minute, ratio};
+
+/// How a fetch ended.
+pub(super) struct End {
+    /// What came from the list.
+    pub(super) counts: Counts,
+    /// Infohashes with metadata.
+    pub(super) fetched: u64,
+    /// Infohashes given up.
+    pub(super) failed: u64,
+    /// Infohashes in work when it ended.
+    pub(super) not_done: u64,
+    /// The list was read to its end.
+    pub(super) is_read: bool,
+}
+
+/// The summary.
+pub(super) fn figures(end: &End, harvest: &Harvest, now: Time) -> Figures {
+    let counts = &end.counts;
+    let asked = end.fetched + end.failed + end.not_done;
+    let mut figures = Figures::default();
+    figures.group("fetch", "Fetched");
+    figures.count("asked", asked, "infohashes asked for");
+    let share = 100.0 * ratio(end.fetched, asked.max(1));
+    figures.count("fetched", end.fetched, format!("of these, with metadata ({share:.1}%)"));
+    figures.count("failed", end.failed, "given up");
+    let rest = if end.is_read {
+        ""
+    } else {
+        "; the list was not read to its end"
+    };
+    figures.count("left", end.not_done, format!("not done when the run ended{rest}"));
+    for (key, count, words) in [
+        ("done_before", counts.skipped, "passed over: done before"),
+        ("bad_rows", counts.bad, "lines that are no rows"),
+        ("surplus", counts.surplus, "peers beyond those kept of one infohash"),
+        (
+            "left_out",
+            counts.left_out,
+            "infohashes left out: --opt-out, --blocklist",
+        ),
+        ("blocked", counts.blocked, "peers left out: --blocklist"),
+    ] {
+        if count > 0 {
+            figures.count(key, count, words);
+        }
+    }
+    if now >= Time::from_secs(60) {
+        figures.figure("per_minute", per_minute(end.fetched, now), "with metadata per minute");
+    }
+    if let Some(pool) = harvest.pool() {
+        funnel(&mut figures, pool.stats());
+    }
+    figures
+}
