@@ -19,7 +19,7 @@ use crate::Above;
 
 /// Between two packets into a window of zero bytes (libutp: 15 s; a lost window update should not cost as much).
 const PROBE: Duration = Duration::from_secs(3);
-/// A stream that we ended first is kept this long after the other side's FIN, to acknowledge that again.
+/// How long a stream is kept whose FIN was acknowledged, to acknowledge what the other side still says, at last its FIN.
 const TIME_WAIT: Duration = Duration::from_secs(2);
 
 /// How far a stream has come. Its end is not a phase of its own: each half ends when it does.

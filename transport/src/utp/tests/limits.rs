@@ -284,3 +284,36 @@ fn an_idle_stream_is_kept_alive() {
     assert_eq!(world.sides[0].sent - before, 3_600 / 29);
     assert_eq!(world.sides[0].told.len(), 1);
 }
+
+#[test]
+fn both_habits_of_acknowledging_a_fin_are_met() {
+    let mut lone = Lone::new(config());
+    let (conn, next) = lone.accept(at(1), at(9), 5);
+    lone.socket.close(lone.now, conn);
+    lone.drain();
+    let fin = lone.last();
+    assert_eq!((fin.kind, fin.seq_nr), (Kind::Fin, next));
+    let theirs = header(Kind::Fin, 6, 12, fin.seq_nr);
+    let numbers = [0; 3].map(|_| {
+        lone.hear(at(1), at(9), theirs, &[]);
+        assert_eq!((lone.last().kind, lone.last().ack_nr), (Kind::State, 12));
+        lone.last().seq_nr.wrapping_sub(fin.seq_nr)
+    });
+    // libtorrent passes over what is beyond the FIN, libutp over what is not.
+    assert_eq!(numbers, [0, 1, 0]);
+}
+
+#[test]
+fn one_who_never_ends_its_half_is_not_waited_for() {
+    let mut lone = Lone::new(config());
+    let (conn, next) = lone.accept(at(1), at(9), 5);
+    lone.socket.close(lone.now, conn);
+    lone.drain();
+    lone.hear(at(1), at(9), header(Kind::State, 6, 12, next), &[]);
+    assert_eq!(lone.socket.streams(), 1);
+    lone.now = Time::from_secs(2);
+    lone.socket.tick(lone.now);
+    lone.drain();
+    assert_eq!(lone.socket.streams(), 0);
+    assert_eq!(lone.last().kind, Kind::Fin, "nothing more is said");
+}
