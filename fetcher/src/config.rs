@@ -147,7 +147,8 @@ pub struct Limits {
     pub noise_frames: u32,
     /// Bytes in such frames, for one connection.
     pub noise_bytes: u32,
-    /// Requests of one connection that may be unanswered at once (crawlers R9: 4).
+    /// Requests of one connection that may be unanswered at once (crawlers R9: 4). Clients known to need it get one, or
+    /// four times as many.
     pub pipeline: usize,
     /// Claimed sizes of all info dictionaries being assembled, together, bytes; at least `max_metadata`. When full, a
     /// peer that would open another assembly waits its turn after the extended handshake.

@@ -62,6 +62,8 @@ pub(crate) struct Session {
     frames: Frames,
     /// What the peer's extended handshake said; `None` before it.
     theirs: Option<Theirs>,
+    /// Requests that this peer bears unanswered, if not as many as any.
+    bears: Bears,
     /// Pieces asked for and not yet come.
     asked: Vec<u32>,
     noise: Noise,
@@ -69,6 +71,27 @@ pub(crate) struct Session {
     names: usize,
     /// Messages about meetings that are still heeded.
     meetings: u32,
+}
+
+/// How many requests a client bears unanswered, as found out with real ones (`tests/interop`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Bears {
+    /// rTorrent (libTorrent up to 0.13.8): reads nothing more after a second request that comes before the first answer.
+    One,
+    Usual,
+    /// Transmission: answers what is there every 2 to 4 s, so that more at once is faster.
+    Batch,
+}
+
+impl Bears {
+    /// Judged by how the peer id in a handshake begins (BEP 20).
+    fn of(handshake: &[u8]) -> Self {
+        match handshake.last_chunk::<20>() {
+            Some([b'-', b'l', b't', ..]) => Self::One,
+            Some([b'-', b'T', b'R', ..]) => Self::Batch,
+            _ => Self::Usual,
+        }
+    }
 }
 
 /// How much more we listen to that brings nothing.
@@ -97,6 +120,7 @@ impl Session {
             handshake: Some(Vec::new()),
             frames: Frames::new(config.limits.max_frame),
             theirs: None,
+            bears: Bears::Usual,
             asked: Vec::new(),
             noise: Noise {
                 frames: config.limits.noise_frames,
@@ -116,6 +140,16 @@ impl Session {
     /// Pieces asked for and not yet come.
     pub(crate) fn asked(&self) -> &[u32] {
         &self.asked
+    }
+
+    /// How many of these there may be, if `usual` is what most peers bear.
+    pub(crate) fn pipeline(&self, usual: usize) -> usize {
+        match self.bears {
+            Bears::One => 1,
+            Bears::Usual => usual,
+            Bears::Batch => usual.saturating_mul(4),
+        }
+        .max(1)
     }
 
     /// Whether it tells us whom it is connected with, if it does so to anybody.
@@ -158,6 +192,7 @@ impl Session {
         if let Some(partial) = &mut self.handshake {
             let said = hear_handshake(partial, self.info_hash, input)?;
             if let Some(Said::Handshake { info_hash, .. }) = said {
+                self.bears = Bears::of(partial);
                 self.handshake = None;
                 self.info_hash = Some(info_hash);
             }

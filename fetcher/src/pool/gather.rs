@@ -68,7 +68,7 @@ impl Pool {
 
     /// Keeps the peer's pipeline full.
     fn ask(&mut self, conn: ConnId) {
-        let pipeline = self.config.limits.pipeline.max(1);
+        let usual = self.config.limits.pipeline;
         let Some(talk) = self.talks.get_mut(&conn) else {
             return;
         };
@@ -76,6 +76,7 @@ impl Pool {
         let Some(assembly) = talk.assembly.and_then(|key| hunt?.assembly(key)) else {
             return;
         };
+        let pipeline = talk.session.pipeline(usual);
         while talk.session.asked().len() < pipeline
             && let Some(piece) = assembly.next_for(talk.session.asked())
         {

@@ -181,6 +181,24 @@ fn a_caller_with_a_hunted_infohash_is_a_source() {
 }
 
 #[test]
+fn clients_are_asked_for_as_much_at_once_as_they_bear() {
+    let (raw, info_hash) = torrent(400_000, false);
+    for (client, requests) in [(b"-qB4520-", 4), (b"-lt0D80-", 1), (b"-TR4000-", 16)] {
+        let mut desk = Desk::new(config());
+        desk.pool.start(desk.now, info_hash);
+        desk.pool.offer(info_hash, host(1));
+        desk.drain();
+        let conn = desk.dials[0].0;
+        desk.input(Input::Opened { conn, via: Via::Tcp });
+        let mut greeting = greeting(info_hash, &offer(i64::try_from(raw.len()).ok()));
+        greeting[48..56].copy_from_slice(client);
+        desk.says(conn, &greeting);
+        let (_, said) = desk.read(conn);
+        assert_eq!(said.len() - 1, requests);
+    }
+}
+
+#[test]
 fn a_caller_that_fails_is_an_attempt_and_no_dial() {
     let (_, info_hash) = torrent(1_000, false);
     let mut desk = Desk::new(config());
