@@ -550,3 +550,6 @@ pub fn replicas(first: &[Contact], max_queries: u32) -> Plan {
         ..Plan::full()
     }
 }
+
+#[cfg(test)]
+mod tests;
