@@ -53,7 +53,7 @@ closed_list! {
         Closed => "closed",
         /// It broke the protocol.
         Faulty => "faulty",
-        /// The infohash was done with.
+        /// The infohash was done with, or another wanted the peer.
         Over => "over",
     }
 }

@@ -14,6 +14,14 @@ use crate::pool::talk::Talk;
 use crate::pool::timers::Alarm;
 use crate::{Ending, Event, Failure, Stage};
 
+/// Whom a hunt came upon.
+enum Pick {
+    /// A peer to be dialled.
+    Peer(SocketAddr),
+    /// One that was set aside: we have a connection with its host.
+    Busy(Host),
+}
+
 impl Pool {
     /// Does for one hunt what can be done now: dials, gives up, or sets the time to look again.
     pub(super) fn pursue(&mut self, now: Time, info_hash: InfoHash) {
@@ -65,15 +73,17 @@ impl Pool {
                 }
                 return Turn::Never;
             }
-            if let Some(peer) = self.pick(now, info_hash) {
-                self.dial(now, info_hash, peer);
+            match self.pick(now, info_hash) {
+                Some(Pick::Peer(peer)) => self.dial(now, info_hash, peer),
+                Some(Pick::Busy(host)) => self.stop_listening_to(now, host),
+                None => {}
             }
         }
         Turn::Never
     }
 
     /// The best peer that can be dialled now. Puts those aside whose host is busy, and those away that are not worth it.
-    fn pick(&mut self, now: Time, info_hash: InfoHash) -> Option<SocketAddr> {
+    fn pick(&mut self, now: Time, info_hash: InfoHash) -> Option<Pick> {
         let hunt = self.hunts.get_mut(&info_hash)?;
         while let Some(peer) = hunt.peers.best(|peer| self.memory.standing(now, peer)) {
             let host = Host::of(peer, self.config.exclusion);
@@ -85,8 +95,11 @@ impl Pool {
                 hunt.peers.set_aside(peer, host);
                 self.hosts.wait(host, info_hash);
                 self.stats.set_aside += 1;
+                if self.listeners > 0 {
+                    return Some(Pick::Busy(host));
+                }
             } else {
-                return Some(peer);
+                return Some(Pick::Peer(peer));
             }
         }
         None

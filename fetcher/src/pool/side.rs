@@ -152,6 +152,15 @@ impl Pool {
         self.timers.set(Alarm::Talk(conn), now + self.config.exchange.listen);
     }
 
+    /// Whoever is wanted for more than for naming others is not kept from it.
+    pub(super) fn stop_listening_to(&mut self, now: Time, host: Host) {
+        let listens = |side: &Side| side.host == host && matches!(side.role, Role::Listener { .. });
+        let listener = self.sides.iter().find(|(_, side)| listens(side));
+        if let Some(conn) = listener.map(|(&conn, _)| conn) {
+            self.leave_side(now, conn, End::Over);
+        }
+    }
+
     /// Closes such a connection from our side.
     pub(super) fn leave_side(&mut self, now: Time, conn: ConnId, end: End) {
         if self.sides.contains_key(&conn) {

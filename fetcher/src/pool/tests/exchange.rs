@@ -170,6 +170,18 @@ fn with_others_to_try_or_without_peer_exchange_nobody_is_listened_to() {
 }
 
 #[test]
+fn a_listener_whose_host_another_infohash_wants_is_let_go() {
+    let (mut desk, conn, _) = listening();
+    let other = info(2, LEN).1;
+    desk.pool.start(desk.now, other);
+    desk.pool.offer(other, host(1));
+    desk.drain();
+    assert_eq!(desk.closed, [conn]);
+    assert_eq!(desk.dials.len(), 2);
+    assert_eq!(desk.pool.stats().listening[Listening::Over], 1);
+}
+
+#[test]
 fn one_source_names_only_so_many() {
     let (mut desk, conn, _) = listening();
     let peers: Vec<_> = (10..60).map(host).collect();
