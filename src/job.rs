@@ -6,6 +6,7 @@ pub mod dht;
 pub mod fetch;
 pub mod harvest;
 pub mod lab;
+pub mod metrics;
 pub mod show;
 
 pub mod start;

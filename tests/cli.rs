@@ -1,10 +1,13 @@
 //! The program as people run it: real datagrams and real connections, on loopback and nowhere else.
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -141,6 +144,133 @@ fn every_peer_that_was_dialled_is_a_row_of_the_fetches_table() {
         assert_eq!(with(reason), counted("fetch_failures", reason), "{reason}");
     }
     assert!(rows.iter().all(|row| row.row().source == "dht" && row.row().round == 1));
+}
+
+/// The names, types and series of a page in the text format of Prometheus; fails on anything that the format does not allow.
+fn strictly(page: &str) -> BTreeMap<String, f64> {
+    let is_name = |name: &str| {
+        let mut letters = name.chars();
+        letters.next().is_some_and(|c| c.is_ascii_lowercase()) && letters.all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    assert!(page.ends_with('\n'));
+    let (mut series, mut families, mut family) = (BTreeMap::new(), BTreeSet::new(), String::new());
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            let (name, help) = help.split_once(' ').unwrap();
+            assert!(
+                is_name(name) && name.starts_with("estudely_") && !help.is_empty(),
+                "{line}"
+            );
+            assert!(families.insert(name.to_owned()), "{name} stands in two places");
+            let kind = lines.next().unwrap().strip_prefix(&format!("# TYPE {name} ")).unwrap();
+            assert_eq!(kind == "counter", name.ends_with("_total"), "{name} is a {kind}");
+            assert!(kind == "counter" || kind == "gauge");
+            family = name.to_owned();
+            continue;
+        }
+        let (key, value) = line.rsplit_once(' ').unwrap();
+        let (name, labels) = key.split_once('{').map_or((key, ""), |(name, labels)| (name, labels));
+        assert_eq!(name, family, "{line}");
+        for label in labels
+            .strip_suffix('}')
+            .into_iter()
+            .flat_map(|labels| labels.split(','))
+        {
+            let (name, value) = label.split_once('=').unwrap();
+            assert!(
+                is_name(name) && is_name(value.trim_matches('"')) || name == "version",
+                "{line}"
+            );
+        }
+        let value: f64 = value.parse().unwrap();
+        assert!(
+            value.is_finite() && series.insert(key.to_owned(), value).is_none(),
+            "{line}"
+        );
+    }
+    series
+}
+
+fn get(addr: &str, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(addr).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {addr}\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
+}
+
+#[test]
+fn the_figures_of_a_crawl_are_served_while_it_runs() {
+    let folder = TempDir::new().unwrap();
+    let mut crawl = Command::new(env!("CARGO_BIN_EXE_estudely"))
+        .current_dir(folder.path())
+        .args([
+            "crawl",
+            "--lab",
+            "--lab-nodes",
+            "100",
+            "--lab-torrents",
+            "60",
+            "--metrics",
+            "127.0.0.1:0",
+        ])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(crawl.stderr.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    let served = lines
+        .find_map(|line| Some(line.strip_prefix("# figures on http://")?.to_owned()))
+        .unwrap();
+    let addr = served.strip_suffix("/metrics").unwrap();
+    // The page is renewed every second, and the crawl takes several.
+    let page = (0..200)
+        .map(|_| {
+            std::thread::sleep(Duration::from_millis(50));
+            strictly(&get(addr, "/metrics").1)
+        })
+        .find(|page| {
+            page.get("estudely_infohashes_with_metadata_total")
+                .is_some_and(|&count| count > 0.0)
+        })
+        .expect("figures before the end");
+    assert_eq!(get(addr, "/healthz"), ("HTTP/1.1 200 OK".to_owned(), "ok\n".to_owned()));
+    assert_eq!(get(addr, "/etc/passwd").0, "HTTP/1.1 404 Not Found");
+    let rest: Vec<String> = lines.collect();
+    assert!(crawl.wait().unwrap().success(), "{rest:?}");
+    let manifest: Value = serde_json::from_str(&read(folder.path(), "data/run.json")).unwrap();
+    // Every counter of the summary is a series: under its own name, or as a label of its group.
+    for (group, counters) in manifest["counters"].as_object().unwrap() {
+        let (group, label) = match group.as_str() {
+            "lab" => continue,
+            by if by.starts_with("by_") => ("streams", by.strip_prefix("by_").unwrap_or_default()),
+            by if by.starts_with("failures_") => ("stream_failures", by.strip_prefix("failures_").unwrap_or_default()),
+            group => (group, ""),
+        };
+        for key in counters.as_object().unwrap().keys() {
+            let plain = format!("estudely_{group}_{key}");
+            let found = page.keys().any(|series| {
+                series.strip_suffix("_total").unwrap_or(series) == plain
+                    || series.starts_with(&format!("estudely_{group}_total{{"))
+                        && series.contains(&format!("\"{key}\""))
+                        && series.contains(label)
+            });
+            assert!(found, "{group} {key} is not on the page");
+        }
+    }
+}
+
+#[test]
+fn an_address_in_use_for_figures_is_bad_input() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let (line, code) = refused(&["crawl", "--lab", "--metrics", &addr]);
+    assert!(line.contains("--metrics") && line.contains("in use"), "{line}");
+    assert_eq!(code, 2);
 }
 
 #[test]

@@ -29,6 +29,8 @@ const TOUCHING: &[&str] = &[
     "mio",
     "socket2",
     "quinn-udp",
+    "hyper",
+    "hyper-util",
     "reqwest",
     "dashmap",
     "parking_lot",

@@ -15,6 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use world::{Effect, Input, Machine, Output, Time, Via};
 
 use crate::clock::Clock;
+use crate::meter::Metering;
 use crate::tcp::{Called, Step, Tcp};
 use crate::udp::{Batch, Udp};
 use crate::{Counters, HostError, Stage, Stopper};
@@ -132,6 +133,7 @@ struct Run<'m, M, S> {
     sink: S,
     world: World,
     clock: Clock,
+    metering: Metering,
     stopper: Stopper,
     #[cfg(unix)]
     signals: Option<crate::stop::Signals>,
@@ -170,6 +172,7 @@ where
             sink,
             world,
             clock: Clock::start(),
+            metering: Metering::of(stage.meter),
             stopper: stage.stopper,
             #[cfg(unix)]
             signals: if stage.signals {
@@ -215,6 +218,7 @@ where
             self.drain(now)?;
         }
         self.world.tcp.tidy(now);
+        self.metering.tell(now, &self.world.counters);
         let woken = self.stopper.woken();
         if woken || self.machine.deadline().is_some_and(|deadline| deadline <= now) {
             self.tell(now, Input::Tick)?;

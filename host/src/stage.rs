@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::{HostError, Stopper, Waker, lab};
+use crate::{HostError, Meter, Stopper, Waker, lab};
 
 /// Asked of the kernel for a UDP socket, bytes: a second of a busy crawl. It may give less (`net.core.rmem_max`).
 const RECEIVE_BUFFER: usize = 4 << 20;
@@ -54,6 +54,7 @@ pub struct Stage {
     pub(crate) signals: bool,
     pub(crate) limits: Limits,
     pub(crate) stopper: Stopper,
+    pub(crate) meter: Meter,
     /// Sockets that are only there to be as they are: a lab's silent and closed ports.
     pub(crate) props: Vec<Socket>,
 }
@@ -87,6 +88,7 @@ impl Stage {
             signals: setup.signals,
             limits: setup.limits,
             stopper: Stopper::default(),
+            meter: Meter::default(),
             props: Vec::new(),
         })
     }
@@ -106,6 +108,7 @@ impl Stage {
             signals,
             limits,
             stopper: Stopper::default(),
+            meter: Meter::default(),
             props: sockets.props,
         })
     }
@@ -133,6 +136,11 @@ impl Stage {
     /// The address of the first listener.
     pub fn listen_addr(&self) -> Option<SocketAddr> {
         self.listeners.first()?.local_addr().ok()
+    }
+
+    /// What the run on this stage counts, to be read from anywhere while it goes on.
+    pub fn meter(&self) -> Meter {
+        self.meter.clone()
     }
 
     /// Ends the run on this stage, from anywhere.

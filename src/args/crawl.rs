@@ -69,6 +69,9 @@ pub struct OutArgs {
         conflicts_with = "stdout_only"
     )]
     pub record: Vec<Observed>,
+    /// Serve the run's figures for Prometheus at http://IP:PORT/metrics, and /healthz
+    #[arg(long, value_name = "IP:PORT")]
+    pub metrics: Option<SocketAddr>,
     /// Write each fetched info dictionary as DATA_DIR/torrents/INFOHASH.torrent
     #[arg(long)]
     pub save_torrents: bool,

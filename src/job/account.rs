@@ -49,11 +49,16 @@ fn streams(
     streams: &Streams,
 ) {
     let title = format!("Peers reached {words}: how far they came");
-    figures.group_of(key, title, "streams", ("via", label));
+    let family = ("streams", "Peers by how they were reached and how far they came");
+    figures.group_of(key, title, family, ("via", label));
     let from_connected: Vec<Stage> = Stage::ALL.iter().copied().filter(|&s| s >= Stage::Connected).collect();
     stages(figures, &from_connected, |stage| streams.funnel[stage]);
     let title = format!("Peers reached {words} that did not deliver, by reason");
-    figures.group_of(failed, title, "stream_failures", ("via", label));
+    let family = (
+        "stream_failures",
+        "Peers reached that did not deliver, by how they were reached and why",
+    );
+    figures.group_of(failed, title, family, ("via", label));
     figures.reasons(&streams.failures);
 }
 

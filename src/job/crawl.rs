@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use anyhow::Context;
 use crawler::Event as DhtEvent;
 use crawler::frontier::Frontier;
-use host::Ended;
+use host::{Ended, Meter};
 use store::Manifest;
 use wire::InfoHash;
 use world::Time;
@@ -21,6 +21,7 @@ use crate::config::{self, Net};
 use crate::exit::Exit;
 use crate::job::harvest::Harvest;
 use crate::job::lab::{self, Inside};
+use crate::job::metrics::Page;
 use crate::job::start::{self, Chance, Incoming, Started};
 use crate::output::{Opened, Output, Recorder, Table, Written};
 use crate::report::{self, Progress, View};
@@ -70,10 +71,12 @@ impl Yield {
 /// [`BadInput`](crate::exit::BadInput) for what was typed; otherwise what the world refused, in one line.
 pub fn run(args: &CrawlArgs, what: Yield) -> anyhow::Result<Exit> {
     let (net, chance) = start::checked(&args.net, &args.lab)?;
+    let metrics = Page::serve(args.out.metrics, what.command())?;
     let opened = Output::open(what.table(), &args.out, &net.network.name, args.lab.lab)?;
     let data_dir = (!args.out.stdout_only).then_some(args.out.data_dir.as_path());
     let sampling = Some(config::sampling(&net));
     let Started { stage, node, lab } = start::start(&net, &args.lab, what.incoming(), sampling, chance, data_dir)?;
+    let meter = stage.meter();
     let resumed = opened.done.len() as u64;
     let mut crawl = compose(args, what, &net, chance, node, &opened.done);
     if let Some(addr) = stage.listen_addr() {
@@ -85,7 +88,7 @@ pub fn run(args: &CrawlArgs, what: Yield) -> anyhow::Result<Exit> {
             report::thousands(resumed)
         ));
     }
-    let mut run = Run::begin(args, what, &net, chance, opened)?;
+    let mut run = Run::begin(args, what, &net, chance, opened, (metrics, meter))?;
     // A lab that a command brings along has new ports each time: addresses of the last one are nobody's.
     run.retries.load(&mut crawl, &net, !args.lab.lab)?;
     let ended = host::run(stage, &mut crawl, |now, crawl, event| run.on_event(now, crawl, event))?;
@@ -125,6 +128,9 @@ struct Run<'a> {
     progress: Progress,
     retries: Retries,
     recorder: Recorder,
+    metrics: Page,
+    /// What the sockets count.
+    meter: Meter,
     manifest: Manifest,
     tally: summary::Tally,
     ending: Option<Ending>,
@@ -134,7 +140,14 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn begin(args: &'a CrawlArgs, what: Yield, net: &Net, chance: Chance, opened: Opened) -> anyhow::Result<Self> {
+    fn begin(
+        args: &'a CrawlArgs,
+        what: Yield,
+        net: &Net,
+        chance: Chance,
+        opened: Opened,
+        (metrics, meter): (Page, Meter),
+    ) -> anyhow::Result<Self> {
         let manifest = Manifest {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             command: what.command().to_owned(),
@@ -156,6 +169,8 @@ impl<'a> Run<'a> {
             progress,
             retries,
             recorder,
+            metrics,
+            meter,
             manifest,
             tally,
             ending: None,
@@ -185,6 +200,8 @@ impl<'a> Run<'a> {
                 .line(&format!("node id is now {id}: it fits our address (BEP 42)")),
             Event::Pulse => {
                 self.keep_state(now, crawl);
+                let figures = || summary::figures(&self.tally, crawl, now, &self.meter.read());
+                self.metrics.renew(figures);
                 if let Err(error) = self.retries.keep(now, crawl) {
                     self.progress
                         .line(&format!("the schedule of retries is not kept: {error:#}"));

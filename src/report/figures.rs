@@ -44,6 +44,8 @@ pub(super) struct Group {
     title: String,
     /// For metrics: the name that the group shares with others, which differ in the label.
     family: &'static str,
+    /// What the metric of that name is, where it is one for all labels.
+    help: Option<&'static str>,
     label: Option<Label>,
     figures: Vec<Figure>,
 }
@@ -61,16 +63,24 @@ impl Figures {
             key,
             title: title.into(),
             family: key,
+            help: None,
             label: None,
             figures: Vec::new(),
         });
     }
 
-    /// Begins one of several groups whose metrics differ in a label only.
-    pub fn group_of(&mut self, key: &'static str, title: impl Into<String>, family: &'static str, label: Label) {
+    /// Begins one of several groups whose metrics differ in a label only: `family` is their name and what they all count.
+    pub fn group_of(
+        &mut self,
+        key: &'static str,
+        title: impl Into<String>,
+        family: (&'static str, &'static str),
+        label: Label,
+    ) {
         self.group(key, title);
         if let Some(group) = self.groups.last_mut() {
-            (group.family, group.label) = (family, Some(label));
+            (group.family, group.help) = (family.0, Some(family.1));
+            group.label = Some(label);
         }
     }
 
@@ -236,7 +246,7 @@ mod tests {
     fn metrics_have_names_with_units_help_and_every_series() {
         let mut figures = figures();
         for (key, via) in [("one", "tcp"), ("two", "utp")] {
-            figures.group_of(key, "Reached", "streams", ("via", via));
+            figures.group_of(key, key, ("streams", "Reached"), ("via", via));
             figures.labelled("stage", "connected", 3, "opened");
             figures.level("open", 2, "are \\ open");
         }

@@ -62,7 +62,7 @@ fn name(group: &Group, figure: &Figure) -> String {
 
 fn begin(name: String, group: &Group, figure: &Figure) -> Family {
     let help = if figure.label.is_some() {
-        &group.title
+        group.help.unwrap_or(&group.title)
     } else {
         &figure.counts
     };
