@@ -1,18 +1,16 @@
-"""The other commands against real clients: dht, fetch and peers; metadata from Transmission and aria2, too.
+"""The other commands against real clients: dht, fetch and peers.
 
 Usage: commands_real_clients.py ESTUDELY
 """
 
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
 
 import libtorrent as lt
 
 from program import HOST, Running, run
-from swarm import PORT, Swarm, ask, make_torrent, rows, samples, wait_until
+from swarm import PORT, Swarm, ask, rows, samples
 
 
 def main():
@@ -23,7 +21,6 @@ def main():
     dht(estudely, root, swarm)
     fetch(estudely, root, swarm)
     two_steps(estudely, root, swarm)
-    other_clients(estudely, root)
 
 
 def endpoint(address):
@@ -100,49 +97,6 @@ def two_steps(estudely, root, swarm):
     wrong = [line for key, row in fetched.items() for line in swarm.planted[key].differences(row)]
     assert not wrong, "\n".join(wrong)
     print(f"peers and then fetch peers.csv: {len(fetched)} infohashes")
-
-
-def other_clients(estudely, root):
-    """Transmission and aria2 seed one torrent each, without any DHT; its metadata is all that is asked for."""
-    torrent = make_torrent(root, 999, "from another client", [(f"{i}.bin", b"t" * (100 + i)) for i in range(300)], "v1")
-    path = os.path.join(root, "other.torrent")
-    with open(path, "wb") as out:
-        maker = lt.create_torrent(torrent.info)
-        out.write(lt.bencode(maker.generate()))
-    clients = {
-        "transmission-daemon": (51413, [
-            "-f", "--no-portmap", "--no-dht", "--no-lpd", "--no-auth", "-T", "-M", "-O", "-p", "29091", "-P", "51413",
-            "-g", os.path.join(root, "transmission"), "-w", torrent.save_path, "-c", os.path.join(root, "watched")]),
-        "aria2c": (29092, [
-            "--enable-dht=false", "--bt-enable-lpd=false", "--listen-port=29092", "--seed-time=10", "--quiet",
-            "--bt-seed-unverified=true", f"--dir={torrent.save_path}", path]),
-    }
-    os.makedirs(os.path.join(root, "watched"))
-    shutil.copy(path, os.path.join(root, "watched"))
-    for name, (port, flags) in clients.items():
-        if not shutil.which(name):
-            print(f"skipped: {name} is not installed")
-            continue
-        client = subprocess.Popen([name, *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            last = []
-
-            def fetched():
-                (key,) = torrent.keys
-                ended = subprocess.run([estudely, "fetch", key, "--peer", f"127.0.0.1:{port}", "--allow-loopback"],
-                                       capture_output=True, encoding="utf-8", cwd=root, timeout=60)
-                last[:] = [ended.stdout.splitlines(), ended.stderr]
-                return ended.returncode == 0
-
-            try:
-                wait_until(fetched, 40, f"{name} gives its metadata")
-            except SystemExit:
-                print(*last, client.poll())
-                raise
-            compare([torrent], last[0])
-            print(f"fetch --peer: {name} gives its metadata")
-        finally:
-            client.terminate()
 
 
 if __name__ == "__main__":
