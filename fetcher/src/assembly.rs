@@ -21,6 +21,13 @@ pub(crate) struct Key {
 #[derive(Debug)]
 pub(crate) struct Assembly {
     key: Key,
+    /// The first pieces without a gap: as most come in order, most are copied once.
+    raw: Vec<u8>,
+    /// How many they are.
+    joined: u32,
+    /// Who gave them, each once.
+    contributors: Vec<SocketAddr>,
+    /// Pieces behind a gap.
     pieces: BTreeMap<u32, Piece>,
     /// No piece from here on was ever asked for.
     fresh: u32,
@@ -47,6 +54,9 @@ impl Assembly {
     pub(crate) fn new(key: Key) -> Self {
         Self {
             key,
+            raw: Vec::new(),
+            joined: 0,
+            contributors: Vec::new(),
             pieces: BTreeMap::new(),
             fresh: 0,
             returned: BTreeSet::new(),
@@ -59,11 +69,13 @@ impl Assembly {
 
     /// Pieces that arrived.
     pub(crate) fn pieces(&self) -> usize {
-        self.pieces.len()
+        usize::try_from(self.joined)
+            .unwrap_or(usize::MAX)
+            .saturating_add(self.pieces.len())
     }
 
     pub(crate) fn is_complete(&self) -> bool {
-        u32::try_from(self.pieces.len()).is_ok_and(|have| have == self.count())
+        self.joined == self.count()
     }
 
     /// The piece that a peer should be asked for next, which waits for those in `asked` already: one that nobody was
@@ -87,7 +99,7 @@ impl Assembly {
 
     /// A peer that was asked for `piece` will not give it.
     pub(crate) fn give_back(&mut self, piece: u32) {
-        if !self.pieces.contains_key(&piece) {
+        if !self.has(piece) {
             self.returned.insert(piece);
         }
     }
@@ -95,33 +107,53 @@ impl Assembly {
     /// Keeps a piece. The first of two that come is kept. The session has checked index and length.
     pub(crate) fn put(&mut self, piece: u32, bytes: &[u8], from: SocketAddr) {
         self.returned.remove(&piece);
-        self.pieces.entry(piece).or_insert_with(|| Piece {
-            from,
-            bytes: bytes.into(),
-        });
+        if self.has(piece) {
+            return;
+        }
+        if piece != self.joined {
+            let bytes = bytes.into();
+            self.pieces.insert(piece, Piece { from, bytes });
+            return;
+        }
+        self.join(bytes, from);
+        while let Some(Piece { from, bytes }) = self.pieces.remove(&self.joined) {
+            self.join(&bytes, from);
+        }
+    }
+
+    fn join(&mut self, bytes: &[u8], from: SocketAddr) {
+        // Room for four pieces, then for as much again, but for no more than is claimed: doubling would go beyond.
+        let missing = usize::try_from(self.key.size)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(self.raw.len());
+        if self.raw.capacity() - self.raw.len() < bytes.len() {
+            self.raw.reserve_exact(missing.min(self.raw.len().max(4 * bytes.len())));
+        }
+        self.raw.extend_from_slice(bytes);
+        self.joined += 1;
+        if !self.contributors.contains(&from) {
+            self.contributors.push(from);
+        }
     }
 
     /// All bytes in order, and whose they are.
     pub(crate) fn finish(self) -> Assembled {
-        let size = self.pieces.values().map(|piece| piece.bytes.len()).sum();
-        let mut raw = Vec::with_capacity(size);
-        let mut contributors = Vec::new();
-        // Consumes the map, so that each piece is freed as soon as it is copied.
-        for piece in self.pieces.into_values() {
-            raw.extend_from_slice(&piece.bytes);
-            if !contributors.contains(&piece.from) {
-                contributors.push(piece.from);
-            }
+        Assembled {
+            raw: self.raw,
+            contributors: self.contributors,
         }
-        Assembled { raw, contributors }
     }
 
     fn count(&self) -> u32 {
         piece_count(self.key.size)
     }
 
+    fn has(&self, piece: u32) -> bool {
+        piece < self.joined || self.pieces.contains_key(&piece)
+    }
+
     fn lacks(&self, piece: u32, asked: &[u32]) -> bool {
-        !self.pieces.contains_key(&piece) && !asked.contains(&piece)
+        !self.has(piece) && !asked.contains(&piece)
     }
 }
 

@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use rand::RngExt;
 use wire::{InfoHash, PeerId, metainfo, ut_pex};
-use world::{ConnId, Input, KeyedMap, Machine, Member, Output, Seed, Tally, Time, Via};
+use world::{ConnId, ConnMap, Input, KeyedMap, Machine, Member, Output, Seed, Tally, Time, Via};
 
 use crate::{Config, Ending, Event, Failure, Stage, Stats};
 use callers::Given;
@@ -57,9 +57,9 @@ pub struct Pool {
     config: Config,
     peer_id: PeerId,
     hunts: KeyedMap<InfoHash, Hunt>,
-    talks: KeyedMap<ConnId, Talk>,
+    talks: ConnMap<Talk>,
     /// Connections that are no talks.
-    sides: KeyedMap<ConnId, Side>,
+    sides: ConnMap<Side>,
     /// Those of them that are listened to.
     listeners: usize,
     next_conn: u64,
@@ -92,8 +92,8 @@ impl Pool {
         Self {
             peer_id: draw_peer_id(config.peer_id_prefix, seed),
             hunts: KeyedMap::with_hasher(seed.derive("fetcher hunts").hasher()),
-            talks: KeyedMap::with_hasher(seed.derive("fetcher talks").hasher()),
-            sides: KeyedMap::with_hasher(seed.derive("fetcher sides").hasher()),
+            talks: ConnMap::default(),
+            sides: ConnMap::default(),
             listeners: 0,
             next_conn: 0,
             max_talks: config.max_connections,

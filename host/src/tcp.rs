@@ -4,7 +4,7 @@
 //! tasks, so every byte would be copied through a channel of its own, with a buffer at each end. Here a read goes
 //! from the kernel into one buffer shared by all, and from there to the machine.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use world::{Closed, ConnId, Time, Via};
+use world::{Closed, ConnId, ConnMap, Time, Via};
 
 use crate::ready::{ReadyList, SlotWaker};
 use crate::{Counters, Limits};
@@ -37,7 +37,7 @@ pub(crate) struct Tcp {
     slots: Vec<Slot>,
     /// Slots without a connection.
     free: Vec<usize>,
-    by_id: HashMap<ConnId, usize>,
+    by_id: ConnMap<usize>,
     ready: Arc<ReadyList>,
     limits: Limits,
     /// Slots taken by connections that strangers opened.
@@ -119,7 +119,7 @@ impl Tcp {
             loopback_only,
             slots: Vec::new(),
             free: Vec::new(),
-            by_id: HashMap::new(),
+            by_id: ConnMap::default(),
             ready: Arc::default(),
             limits,
             accepted: 0,

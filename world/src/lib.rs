@@ -7,12 +7,14 @@
 //! This room holds names and no logic: what can happen ([`Input`]), what can be asked for ([`Effect`]), what time is
 //! ([`Time`]), where chance comes from ([`Seed`]) and how things that happen are counted ([`Tally`]).
 
+mod conns;
 mod machine;
 mod net;
 mod seed;
 mod tally;
 mod time;
 
+pub use conns::{ConnHasher, ConnMap};
 pub use machine::{Machine, Output};
 pub use net::{Closed, ConnId, Effect, Input, Via};
 pub use seed::{KeyedMap, KeyedSet, KeyedState, Seed};

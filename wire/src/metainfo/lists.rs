@@ -23,9 +23,8 @@ pub(super) fn v1(keys: &Keys<'_>, name: &[u8], notes: &mut Notes) -> Files {
             if length.is_some() {
                 notes.add(Field::Length, Fault::Conflict);
             }
-            match list.as_list() {
-                Some(list) => list.into_iter().for_each(|file| v1_file(file, &mut files, notes)),
-                None => notes.add(Field::Files, Fault::Kind),
+            if v1_list(list, &mut files, notes).is_err() {
+                notes.add(Field::Files, Fault::Kind);
             }
             if files.is_empty() {
                 notes.add(Field::Files, Fault::Missing);
@@ -35,13 +34,26 @@ pub(super) fn v1(keys: &Keys<'_>, name: &[u8], notes: &mut Notes) -> Files {
     files
 }
 
-fn v1_file(file: Value<'_>, files: &mut Files, notes: &mut Notes) {
-    let Some(file) = file.as_dict() else {
-        notes.add(Field::Files, Fault::Kind);
-        return;
-    };
+/// One pass over the list: views would read each file three times.
+fn v1_list(list: Value<'_>, files: &mut Files, notes: &mut Notes) -> Result<(), BencodeError> {
+    let mut reader = Reader::new(list.raw(), &Limits::METAINFO);
+    reader.begin_list()?;
+    while reader.more()? {
+        if reader.kind()? == Kind::Dict {
+            v1_file(&mut reader, files, notes)?;
+        } else {
+            notes.add(Field::Files, Fault::Kind);
+            reader.skip()?;
+        }
+    }
+    Ok(())
+}
+
+fn v1_file(reader: &mut Reader<'_>, files: &mut Files, notes: &mut Notes) -> Result<(), BencodeError> {
     let (mut length, mut path, mut path_utf8, mut attr) = (None, None, None, None);
-    for (key, value) in file {
+    reader.begin_dict()?;
+    while let Some(key) = reader.key()? {
+        let value = reader.value()?;
         match key {
             b"attr" => attr = value.as_bytes(),
             b"length" => length = Some(value),
@@ -53,7 +65,7 @@ fn v1_file(file: Value<'_>, files: &mut Files, notes: &mut Notes) {
     if length.is_none() && path.is_none() && path_utf8.is_none() {
         // No file: a hostile list could have one such in every two bytes.
         notes.add(Field::FileLength, Fault::Missing);
-        return;
+        return Ok(());
     }
     let has = |flag| attr.is_some_and(|attr| attr.contains(&flag));
     // A symbolic link has a target in place of a length (BEP 47).
@@ -91,6 +103,7 @@ fn v1_file(file: Value<'_>, files: &mut Files, notes: &mut Notes) {
     if !files.push(last, entry) {
         notes.add(Field::FileLength, Fault::Range);
     }
+    Ok(())
 }
 
 fn is_utf8_path(path: Value<'_>) -> bool {
