@@ -89,6 +89,12 @@ pub struct FetchArgs {
     /// Write each fetched info dictionary as DATA_DIR/torrents/INFOHASH.torrent
     #[arg(long)]
     pub save_torrents: bool,
+    /// Observation tables to append to, below DATA_DIR, a row per fact: `fetches` (what came of each peer)
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "TABLE,...")]
+    pub record: Vec<Observed>,
+    /// Serve the run's figures for Prometheus at http://IP:PORT/metrics, and /healthz
+    #[arg(long, value_name = "IP:PORT")]
+    pub metrics: Option<std::net::SocketAddr>,
     /// Where lasting state is kept
     #[arg(long, default_value = "data", value_name = "DIR")]
     pub data_dir: PathBuf,

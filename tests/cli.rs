@@ -265,6 +265,26 @@ fn the_figures_of_a_crawl_are_served_while_it_runs() {
 }
 
 #[test]
+fn a_fetch_records_whom_it_asked() {
+    let folder = TempDir::new().unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let hash = "0123456789abcdef0123456789abcdef01234567";
+    let peer = closed.to_string();
+    let flags = ["--allow-loopback", "--overall-timeout", "20", "--record", "fetches"];
+    let output = estudely(folder.path(), &[&["fetch", hash, "--peer", &peer][..], &flags].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let table = read(folder.path(), "data/fetches.csv");
+    let rows: Vec<_> = store::fetches::rows(table.as_bytes())
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(rows.len(), 1, "{table}");
+    assert_eq!((rows[0].row().peer, rows[0].row().source), (closed, "given"));
+}
+
+#[test]
 fn an_address_in_use_for_figures_is_bad_input() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();

@@ -26,8 +26,9 @@ use crate::config::{self, Net};
 use crate::exit::Exit;
 use crate::job::harvest::{self, Harvest, Harvested, Origin};
 use crate::job::lab::Inside;
+use crate::job::metrics::Page;
 use crate::job::start::{self, Chance, Incoming, Started};
-use crate::output::{Kept, Results};
+use crate::output::{Kept, Recorder, Results};
 use crate::report::{self, BatchProgress, BatchView, note, thousands};
 use book::{Book, Earlier, Resumed};
 use feed::{Feed, Lanes};
@@ -44,6 +45,10 @@ pub use machine::{Event, Fetch, Next, Source, Want};
 pub fn run(args: &FetchArgs) -> anyhow::Result<Exit> {
     let mut wanted = Wanted::read(args)?;
     let (net, chance) = start::checked(&args.net, &args.lab)?;
+    let watched = Watched {
+        page: Page::serve(args.metrics, "fetch")?,
+        recorder: Recorder::open(&args.record, &args.data_dir)?,
+    };
     let Joined {
         stage,
         mut harvest,
@@ -69,7 +74,7 @@ pub fn run(args: &FetchArgs) -> anyhow::Result<Exit> {
         .context("no thread to read with")?;
     let overall = (args.overall_timeout > 0).then(|| Time::from_secs(args.overall_timeout));
     let mut fetch = Fetch::new(harvest, source, overall, config::LEAVE_WITHIN);
-    let mut run = Run::begin(args, list, results, resumed.from, feed)?;
+    let mut run = Run::begin(args, list, results, resumed.from, feed, watched)?;
     let ended = host::run(stage, &mut fetch, |now, fetch, event| run.on_event(now, fetch, event))?;
     lab.map(Inside::stop).transpose()?;
     run.finish(&fetch, ended.at)
@@ -127,6 +132,12 @@ fn join(args: &FetchArgs, net: &Net, chance: Chance, needs_dht: bool) -> anyhow:
     })
 }
 
+/// Where others can watch a fetch.
+struct Watched {
+    page: Page,
+    recorder: Recorder,
+}
+
 /// A fetch under way: its output, its display, its place in the list.
 struct Run {
     list: Option<List>,
@@ -137,6 +148,7 @@ struct Run {
     results: Results,
     /// Nobody needs a display for what was typed.
     progress: Option<BatchProgress>,
+    watched: Watched,
     failure: Option<anyhow::Error>,
     /// The part of the list that was behind us when the first infohash was taken.
     part_before: Option<f64>,
@@ -149,6 +161,7 @@ impl Run {
         mut results: Results,
         began: Place,
         feed: Arc<Feed>,
+        watched: Watched,
     ) -> anyhow::Result<Self> {
         if let Some(mark) = list.as_ref().and_then(|list| list.mark(began)) {
             results.mark(mark)?;
@@ -162,6 +175,7 @@ impl Run {
             feed,
             results,
             progress,
+            watched,
             failure: None,
             part_before: None,
         })
@@ -170,11 +184,9 @@ impl Run {
     fn on_event<S: Source>(&mut self, now: Time, fetch: &Fetch<S>, event: Event) -> ControlFlow<()> {
         let done = match event {
             Event::Record(harvested) => self.record(&harvested),
-            Event::Pulse => {
-                let connections = fetch.harvest().pool().map_or(0, fetcher::Pool::connections);
-                self.pulse(now, connections).map(|()| Kept::Yes(false))
-            }
-            Event::Dht(_) | Event::Attempt(_) | Event::Leaving => Ok(Kept::Yes(false)),
+            Event::Pulse => self.pulse(now, fetch.harvest()).map(|()| Kept::Yes(false)),
+            Event::Attempt(attempt) => self.watched.recorder.fetch(&attempt).map(|()| Kept::Yes(false)),
+            Event::Dht(_) | Event::Leaving => Ok(Kept::Yes(false)),
             Event::Over => Ok(Kept::Nowhere),
         };
         match done {
@@ -206,7 +218,7 @@ impl Run {
     }
 
     /// Once a second: what the reader has to say, the display, and the mark in the journal.
-    fn pulse(&mut self, now: Time, connections: usize) -> anyhow::Result<()> {
+    fn pulse(&mut self, now: Time, harvest: &Harvest) -> anyhow::Result<()> {
         let (counts, in_work, notes) = self.feed.look();
         for line in &notes {
             match &self.progress {
@@ -220,12 +232,20 @@ impl Run {
             failed,
             skipped: counts.skipped,
             in_work,
-            connections,
+            connections: harvest.pool().map_or(0, fetcher::Pool::connections),
             part: self.part(counts.source_bytes),
         };
         if let Some(progress) = &mut self.progress {
             progress.show(now, &view);
         }
+        let end = summary::End {
+            counts,
+            fetched,
+            failed,
+            not_done: in_work as u64,
+            is_read: self.feed.end().0,
+        };
+        self.watched.page.renew(|| summary::figures(&end, harvest, now));
         self.mark()
     }
 

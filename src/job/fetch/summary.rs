@@ -5,7 +5,7 @@ use world::Time;
 use super::feed::Counts;
 use crate::job::account::funnel;
 use crate::job::harvest::Harvest;
-use crate::report::{Figures, per_minute, ratio};
+use crate::report::{Figures, per_minute, share};
 
 /// How a fetch ended.
 pub(super) struct End {
@@ -28,15 +28,13 @@ pub(super) fn figures(end: &End, harvest: &Harvest, now: Time) -> Figures {
     let mut figures = Figures::default();
     figures.group("fetch", "Fetched");
     figures.count("asked", asked, "infohashes asked for");
-    let share = 100.0 * ratio(end.fetched, asked.max(1));
-    figures.count("fetched", end.fetched, format!("of these, with metadata ({share:.1}%)"));
+    figures.count("fetched", end.fetched, "of these, with metadata");
+    figures.remark(share(end.fetched, asked, "asked for"));
     figures.count("failed", end.failed, "given up");
-    let rest = if end.is_read {
-        ""
-    } else {
-        "; the list was not read to its end"
-    };
-    figures.count("left", end.not_done, format!("not done when the run ended{rest}"));
+    figures.level("left", end.not_done, "in work, not done at the end");
+    if !end.is_read {
+        figures.remark("(the list was not read to its end)");
+    }
     for (key, count, words) in [
         ("done_before", counts.skipped, "passed over: done before"),
         ("bad_rows", counts.bad, "lines that are no rows"),
