@@ -27,6 +27,9 @@ pub fn funnel(figures: &mut Figures, stats: &Stats) {
         &stats.incoming,
     );
     fetching(figures, stats);
+    figures.group("given_up", "Rounds of fetching given up, by reason");
+    figures.reasons(&stats.endings);
+    dealings(figures, stats);
 }
 
 /// The stages in turn, each with its share of the one before.
@@ -126,8 +129,27 @@ fn fetching(figures: &mut Figures, stats: &Stats) {
         stats.most_connections as u64,
         "connections held at once, at the most",
     );
-    figures.group("given_up", "Rounds of fetching given up, by reason");
-    figures.reasons(&stats.endings);
+    figures.count("named", stats.named, "peers that other peers named to us (BEP 11)");
+    figures.count(
+        "no_descriptor",
+        stats.no_descriptor,
+        "dials that this machine had no room for, each taken back",
+    );
+}
+
+/// What happened beside fetching.
+fn dealings(figures: &mut Figures, stats: &Stats) {
+    figures.group("calls", "Connections that others opened to us, by what became of them");
+    figures.reasons(&stats.calls);
+    figures.group("answers", "Requests of others for metadata, by how we answered");
+    figures.reasons(&stats.answers);
+    figures.group(
+        "listening",
+        "Peers without metadata listened to for names, by how that ended",
+    );
+    figures.reasons(&stats.listening);
+    figures.group("meetings", "Meetings through a relay (BEP 55), by step");
+    figures.reasons(&stats.meetings);
 }
 
 /// What run.json calls the way of peers that are reached like this, and their failures.
