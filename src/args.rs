@@ -40,6 +40,11 @@ pub enum Command {
     /// Collect peers only: infohash,peer_ip,peer_port to stdout and peers.csv (step one of two)
     Peers(Box<CrawlArgs>),
     /// Fetch metadata: for a peers.csv (step two of two), or for infohashes and magnet links
+    ///
+    /// Rows of successes go to stdout (infohash,name,file_count,total_bytes,piece_length), all that people read to stderr. A list
+    /// may be of any size, and packed with gzip or zstd; lines that are no rows are told by number and passed over.
+    /// Consecutive rows of an infohash are fetched as one. Where it comes again later its peers are added if it is in work; if it
+    /// was fetched (of the last 3.6 million successes, for certain) it is passed over.
     Fetch(Box<FetchArgs>),
     /// Ask the DHT one question
     Dht(Box<DhtArgs>),
@@ -50,11 +55,6 @@ pub enum Command {
 }
 
 /// Fetch metadata for given infohashes.
-///
-/// Rows of successes go to stdout (infohash,name,file_count,total_bytes,piece_length), all that people read to stderr. A list
-/// may be of any size, and packed with gzip or zstd; lines that are no rows are told by number and passed over.
-/// Consecutive rows of an infohash are fetched as one. Where it comes again later its peers are added if it is in work; if it
-/// was fetched (of the last 3.6 million successes, for certain) it is passed over.
 #[derive(Args, Debug, Serialize)]
 #[command(after_help = "Examples:\n  \
     estudely peers > peers_stream.csv; estudely fetch peers.csv > metadata.csv\n  \

@@ -75,6 +75,7 @@ pub fn run(args: &FetchArgs) -> anyhow::Result<Exit> {
     let overall = (args.overall_timeout > 0).then(|| Time::from_secs(args.overall_timeout));
     let mut fetch = Fetch::new(harvest, source, overall, config::LEAVE_WITHIN);
     let mut run = Run::begin(args, list, results, resumed.from, feed, watched)?;
+    run.until = overall;
     let ended = host::run(stage, &mut fetch, |now, fetch, event| run.on_event(now, fetch, event))?;
     lab.map(Inside::stop).transpose()?;
     run.finish(&fetch, ended.at)
@@ -150,6 +151,9 @@ struct Run {
     progress: Option<BatchProgress>,
     watched: Watched,
     failure: Option<anyhow::Error>,
+    /// When it ends by itself, and whether somebody ended it before.
+    until: Option<Time>,
+    interrupted: bool,
     /// The part of the list that was behind us when the first infohash was taken.
     part_before: Option<f64>,
 }
@@ -177,6 +181,8 @@ impl Run {
             progress,
             watched,
             failure: None,
+            until: None,
+            interrupted: false,
             part_before: None,
         })
     }
@@ -186,7 +192,11 @@ impl Run {
             Event::Record(harvested) => self.record(&harvested),
             Event::Pulse => self.pulse(now, fetch.harvest()).map(|()| Kept::Yes(false)),
             Event::Attempt(attempt) => self.watched.recorder.fetch(&attempt).map(|()| Kept::Yes(false)),
-            Event::Dht(_) | Event::Leaving => Ok(Kept::Yes(false)),
+            Event::Leaving => {
+                self.interrupted = self.until.is_none_or(|until| now < until);
+                Ok(Kept::Yes(false))
+            }
+            Event::Dht(_) => Ok(Kept::Yes(false)),
             Event::Over => Ok(Kept::Nowhere),
         };
         match done {
@@ -300,7 +310,7 @@ impl Run {
         if let (_, Some(trouble)) = is_read {
             return Err(anyhow::Error::msg(trouble));
         }
-        Ok(if counts.taken > 0 && fetched == 0 {
+        Ok(if counts.taken > 0 && fetched == 0 && !self.interrupted {
             Exit::Failed
         } else {
             Exit::Done

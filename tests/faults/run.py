@@ -136,11 +136,15 @@ class Faults(unittest.TestCase):
         """
         chance = random.Random(12)
         truth, calls = (os.path.join(self.folder, name) for name in ("truth.csv", "calls.txt"))
-        lab = subprocess.Popen([ESTUDELY, "lab", "--nodes", "50", "--torrents", str(BATCH), "--truth", truth, "--calls", calls,
-                                "--overall-timeout", "400"], stderr=subprocess.PIPE, text=True)
+        # Three ports in a row are not always free.
+        for _ in range(5):
+            lab = subprocess.Popen([ESTUDELY, "lab", "--nodes", "50", "--torrents", str(BATCH), "--truth", truth, "--calls", calls,
+                                    "--overall-timeout", "400"], stderr=subprocess.PIPE, text=True)
+            if lab.stderr.readline().startswith("# lab: "):
+                break
+            lab.communicate()
         self.addCleanup(lab.communicate)
         self.addCleanup(lab.kill)
-        lab.stderr.readline()
         rows = list(csv.reader(read(truth).splitlines()[1:]))
         # Some infohashes stand in two places of the list, and some have nobody.
         peers = [(row[0], row[5], row[6]) for row in rows] + [(row[0], row[5], row[6]) for row in rows[:200]]
@@ -165,34 +169,55 @@ class Faults(unittest.TestCase):
             lines = read(path).splitlines(keepends=True)[1:] if os.path.exists(path) else []
             return [line[:40] for line in lines if line.endswith("\n")]
 
-        undisturbed = fetch(whole)
-        _, errors = undisturbed.communicate(timeout=200)
-        self.assertEqual(undisturbed.returncode, 0, errors)
+        def finish(process, *codes):
+            _, errors = process.communicate(timeout=200)
+            self.assertIn(process.returncode, codes, errors)
+
+        # A busy machine may keep a peer from answering in time: what failed is tried once more, here and after the kills.
+        # That ends with 1 if those who are left have nothing to give, as it should be.
+        finish(fetch(whole), 0)
+        finish(fetch(whole, "--retry-failed"), 0, 1)
         seen, recorded, again, sizes = len(called()), [], [], set()
-        # The rest after the kills is one run more.
-        for run in range(KILLS + 1):
-            process = fetch(table, "--profile", "home")
+        # The rest after the kills is two runs more.
+        for run in range(KILLS + 2):
+            process = fetch(table, *(["--max-works", "16"] if run < KILLS else ["--retry-failed"]))
             if run < KILLS:
                 # One time in ten while it opens its files, else while it writes rows.
                 began, early = time.monotonic(), chance.random() < 0.1
                 while not early and len(fetched(table)) <= len(recorded) and time.monotonic() < began + 5:
                     time.sleep(0.01)
-                time.sleep(chance.uniform(0, 0.1 if early else 1))
+                time.sleep(chance.uniform(0, 0.1 if early else 0.5))
                 self.assertIsNone(process.poll(), "it ended before the kills did")
                 process.kill()
-            _, errors = process.communicate(timeout=200)
+                process.communicate()
+            else:
+                finish(process, 0, 1)
             log = called()
             again += sorted(set(log[seen:]) & set(recorded))
             before, recorded, seen = recorded, fetched(table), len(log)
             self.assertEqual(recorded[:len(before)], before, "a kill lost or changed rows")
             sizes.add(len(recorded))
-        self.assertEqual(process.returncode, 0, errors)
         self.assertEqual(again, [], "dialled though it was recorded")
         self.assertEqual(len(recorded), len(set(recorded)), "an infohash stands in two places")
         self.assertEqual(sorted(read(table).splitlines()), sorted(read(whole).splitlines()))
         self.assertEqual(len(recorded), BATCH)
         self.assertGreater(len(sizes), KILLS // 2, "the kills fell into one moment of the batch")
         print(f"\nkilled {KILLS} times at {len(sizes)} lengths of the table; {len(recorded)} infohashes, none dialled after it was recorded")
+
+    def test_a_pipe_that_is_stuck_does_not_keep_a_batch_from_ending(self):
+        process = subprocess.Popen([ESTUDELY, "fetch", "-", "--allow-loopback"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdin.close)
+        # The second row tells that the first infohash has no more.
+        process.stdin.write("".join(f"{number:040x},127.0.0.1,1\n" for number in (1, 2)))
+        process.stdin.flush()
+        self.assertTrue(process.stdout.readline().startswith("infohash,name"))
+        time.sleep(0.5)
+        self.assertIsNone(process.poll(), "it ended though more may come")
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(timeout=10), 0)
+        process.stdout.close()
+        process.stderr.close()
 
     def test_a_second_run_has_nothing_left_to_do(self):
         run_to_end(self.folder, lab=SPARSE_LAB)
