@@ -14,11 +14,9 @@ FLAGS = {"v1": lt.create_torrent.v1_only, "v2": lt.create_torrent.v2_only, "hybr
 
 
 class Planted(Torrent):
-    """A torrent whose info dictionary is known byte for byte, and the file that other programs take."""
+    """A torrent in a file that other programs take."""
 
-    def __init__(self, version, name, data, meta, folder):
-        self.version = version
-        self.raw = lt.bencode(meta[b"info"])
+    def __init__(self, name, data, meta, folder):
         super().__init__(name, [("", data)], lt.torrent_info(meta), folder)
         self.v1_key = hashlib.sha1(self.raw).hexdigest()
         self.file = os.path.join(folder, f"{name}.torrent")
@@ -43,7 +41,7 @@ def make(folder, version, size, data):
     meta = maker.generate()
     if size:
         fill(meta[b"info"], size)
-    return Planted(version, name, data, meta, folder)
+    return Planted(name, data, meta, folder)
 
 
 def fill(info, size):

@@ -35,6 +35,8 @@ class Torrent:
 
     def __init__(self, name, payload, info, save_path):
         self.info = info
+        # The info dictionary, as the infohash is of it.
+        self.raw = bytes(info.info_section())
         self.save_path = save_path
         # The address of the session that has it.
         self.seeder = None
@@ -43,6 +45,7 @@ class Torrent:
         self.total_bytes = sum(len(data) for _, data in payload)
         self.piece_length = info.piece_length()
         hashes = info.info_hashes()
+        self.version = "hybrid" if hashes.has_v1() and hashes.has_v2() else "v1" if hashes.has_v1() else "v2"
         # The DHT key: SHA-1 where there is one, else the truncated SHA-256 (BEP 52). A hybrid is announced under both.
         self.keys = {str(h) for h in ([hashes.v1] if hashes.has_v1() else [])}
         if hashes.has_v2():

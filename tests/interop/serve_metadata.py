@@ -1,0 +1,90 @@
+"""Our node as a source of metadata (MDX-09): what a running crawl has fetched, it gives to others.
+
+Usage: serve_metadata.py ESTUDELY
+"""
+
+import os
+import sys
+import tempfile
+
+import libtorrent as lt
+
+from cells import WAYS, Cells
+from clients import Seeder
+from program import HOST, Running
+from scripted_peer import Wire
+from swarm import PORT, SETTINGS, Swarm, rows, wait_until
+
+# What makes a libtorrent session connect by one way only.
+ONLY = {
+    "tcp": {"enable_outgoing_utp": False, "out_enc_policy": lt.enc_policy.disabled},
+    "utp": {"enable_outgoing_tcp": False, "out_enc_policy": lt.enc_policy.disabled},
+    "tcp_mse": {"enable_outgoing_utp": False, "out_enc_policy": lt.enc_policy.forced},
+    "utp_mse": {"enable_outgoing_tcp": False, "out_enc_policy": lt.enc_policy.forced},
+}
+
+
+def main():
+    root = tempfile.mkdtemp(prefix="estudely-interop-")
+    cells = Cells(sys.argv[1], root)
+    swarm = Swarm(root, sessions=6, torrents=8)
+    swarm.announced(1.0)
+    shown = sorted(swarm.shown())
+    output = os.path.join(root, "metadata.txt")
+    crawl = Running(sys.argv[1], root, "crawl", "--bootstrap", f"{swarm.addresses[0]}:{PORT}", "--output", output,
+                    "--overall-timeout", "300")
+    us = (HOST, crawl.port())
+
+    def fetched():
+        if not os.path.exists(output):
+            return False
+        with open(output, newline="", encoding="utf-8") as table:
+            return set(shown) <= {row["infohash"] for row in rows(table) if row["metadata_ok"] == "True"}
+
+    crawl.wait(fetched, 120, "the crawl has metadata for everything")
+    print(f"the crawl has fetched {len(shown)} infohashes, and is asked for them now")
+    for key in shown:
+        by_hand(swarm.planted[key], key, us)
+    print("a peer in Python gets them all, by ut_metadata under id 255")
+    for way in WAYS:
+        client = f"127.0.6.{WAYS.index(way) + 1}"
+        through_libtorrent(swarm, shown, us, client, way)
+        print(f"libtorrent with a magnet link and us as its only peer gets them all by {way}")
+    ours = Seeder("ours", "crawl", us, WAYS)
+    for key in shown:
+        cells.must_succeed(ours, "tcp", 1, us, swarm.planted[key], key)
+    crawl.interrupt()
+    cells.end()
+
+
+def by_hand(torrent, key, us):
+    wire = Wire(us, key, our_id=255, source=("127.7.0.1", 0))
+    raw = wire.metadata()
+    wire.close()
+    assert raw == torrent.raw, f"{key}: other bytes than planted"
+
+
+def through_libtorrent(swarm, shown, us, address, way):
+    """One session that knows infohashes and us, and has no DHT."""
+    session = lt.session({**SETTINGS, **ONLY[way], "enable_dht": False, "listen_interfaces": f"{address}:{PORT}"})
+    magnets = {}
+    for key in shown:
+        magnet = lt.parse_magnet_uri(lt.make_magnet_uri(swarm.planted[key].info))
+        magnet.save_path = swarm.planted[key].save_path
+        magnets[key] = session.add_torrent(magnet)
+
+    def connected():
+        for handle in magnets.values():
+            if not handle.status().has_metadata and not handle.get_peer_info():
+                handle.connect_peer(us)
+        return all(handle.status().has_metadata for handle in magnets.values())
+
+    wait_until(connected, 60, f"libtorrent has all metadata by {way}")
+    for key, handle in magnets.items():
+        assert bytes(handle.torrent_file().info_section()) == swarm.planted[key].raw, f"{key}: other bytes than planted"
+
+
+if __name__ == "__main__":
+    main()
+    sys.stdout.flush()
+    os._exit(0)
