@@ -80,6 +80,10 @@ pub struct FetchArgs {
     /// Peers dialled at the most per infohash; 0 means no limit
     #[arg(long, default_value_t = 5, value_name = "N")]
     pub metadata_peer_attempts: u32,
+    /// Threads that fetch, each with sockets of its own and its share of connections; the DHT is asked by one only, so for a list
+    /// that names no peers it stays one. A host that has several infohashes may be dialled by each thread at once
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub threads: u16,
     /// Seconds until the whole run ends; 0 means no limit
     #[arg(long, default_value_t = 86_400, value_name = "SECONDS")]
     pub overall_timeout: u64,

@@ -105,6 +105,8 @@ pub struct Net {
     /// What the line can carry; the profile with what the user set.
     line: Line,
     read_only: bool,
+    /// Threads that share what is allowed.
+    threads: usize,
 }
 
 /// Where to listen.
@@ -136,6 +138,16 @@ impl Bind {
         }
     }
 
+    /// For one more thread of such a job: the same addresses, and a port of its own choice.
+    pub fn beside(self) -> Self {
+        match self.any_free() {
+            Self::Exactly(addrs) => {
+                Self::Exactly(addrs.into_iter().map(|addr| SocketAddr::new(addr.ip(), 0)).collect())
+            }
+            free => free,
+        }
+    }
+
     /// The addresses to try, in turn; each is one socket per family.
     pub fn candidates(&self) -> Vec<Vec<SocketAddr>> {
         match self {
@@ -152,6 +164,15 @@ impl Bind {
 }
 
 impl Net {
+    /// One of several equal shares, for a thread of its own.
+    pub fn share(&self, threads: usize) -> Self {
+        let mut share = self.clone();
+        share.threads = threads.max(1);
+        share.line.connections = (share.line.connections / share.threads).max(1);
+        share.line.works = (share.line.works / share.threads).max(1);
+        share
+    }
+
     /// Whether the user's blocklist has this host.
     pub fn is_blocked(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
@@ -202,6 +223,7 @@ pub fn net(args: &NetArgs, lab: Option<String>) -> anyhow::Result<Net> {
         network: Network { lab: loopback, name },
         line,
         read_only: args.read_only,
+        threads: 1,
     })
 }
 
@@ -453,7 +475,7 @@ pub fn pool(net: &Net, attempts_per_infohash: u32, peers_per_infohash: u32) -> f
             noise_frames: 2_000,
             noise_bytes: 2 << 20,
             pipeline: 4,
-            assembly_bytes: 256 << 20,
+            assembly_bytes: ((256 << 20) / net.threads as u64).max(16 << 20),
         },
         memory: fetcher::config::Memory {
             capacity: 65_536,
@@ -465,8 +487,8 @@ pub fn pool(net: &Net, attempts_per_infohash: u32, peers_per_infohash: u32) -> f
         },
         serving: fetcher::config::Serving {
             callers: 32,
-            shelf_entries: 1_000,
-            shelf_bytes: 32 << 20,
+            shelf_entries: 1_000 / net.threads,
+            shelf_bytes: (32 << 20) / net.threads,
             times: 2,
             // The largest of all once, or a hundred of the usual size.
             bytes_per_host: 16 << 20,

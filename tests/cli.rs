@@ -316,6 +316,34 @@ fn two_steps_give_what_one_gives() {
 }
 
 #[test]
+fn threads_share_a_list_and_its_output() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nobody listens at port 1: each is refused at once.
+    let hashes: Vec<String> = (10..50).map(|number| format!("{number:04}{:036x}", 1)).collect();
+    let peer = |hash: &str| format!("127.0.1.{}", &hash[2..4]);
+    let rows: String = hashes.iter().map(|hash| format!("{hash},{},1\n", peer(hash))).collect();
+    fs::write(
+        folder.path().join("peers.csv"),
+        format!("infohash,peer_ip,peer_port\n{rows}"),
+    )
+    .unwrap();
+    let flags = ["--allow-loopback", "--overall-timeout", "20", "--threads", "3", "--all"];
+    let output = estudely(folder.path(), &[&["fetch", "peers.csv"][..], &flags].concat());
+    let (printed, errors) = (text(&output.stdout), text(&output.stderr));
+    let mut given: Vec<&str> = printed.lines().skip(1).collect();
+    given.sort_unstable();
+    let wanted: Vec<String> = hashes
+        .iter()
+        .map(|hash| format!("{hash},,0,0,0,{},1,False", peer(hash)))
+        .collect();
+    assert_eq!(given, wanted, "{errors}");
+    assert_eq!(errors.matches("listening on").count(), 3, "{errors}");
+    // The figures are those of all threads.
+    assert!(errors.contains("40  of these, dialled"), "{errors}");
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+}
+
+#[test]
 fn a_blocklist_holds_for_a_table_of_peers() {
     let folder = TempDir::new().unwrap();
     let rows = "infohash,peer_ip,peer_port\n0123456789abcdef0123456789abcdef01234567,127.0.0.1,9\n";

@@ -14,6 +14,13 @@ pub struct Streams {
     pub failures: Tally<Failure>,
 }
 
+impl Streams {
+    fn merge(&mut self, other: &Self) {
+        self.funnel += &other.funnel;
+        self.failures += &other.failures;
+    }
+}
+
 /// Counters since the start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Stats {
@@ -71,6 +78,55 @@ impl Stats {
             Via::Utp => utp,
             Via::UtpMse => utp_mse,
         }
+    }
+
+    /// Adds what another pool counted. [`Stats::most_connections`] is then an upper bound: that both had their most at once.
+    pub fn merge(&mut self, other: &Self) {
+        // Each field is named, so that none is forgotten.
+        let Self {
+            funnel,
+            by_via,
+            incoming,
+            from_start,
+            from_dial,
+            failures,
+            endings,
+            started,
+            surplus,
+            remembered,
+            set_aside,
+            no_descriptor,
+            mixed_mismatches,
+            calls,
+            answers,
+            listening,
+            named,
+            meetings,
+            bytes_received,
+            most_connections,
+        } = other;
+        self.funnel += funnel;
+        for (streams, more) in self.by_via.iter_mut().zip(by_via) {
+            streams.merge(more);
+        }
+        self.incoming.merge(incoming);
+        self.from_start.merge(from_start);
+        self.from_dial.merge(from_dial);
+        self.failures += failures;
+        self.endings += endings;
+        self.started += started;
+        self.surplus += surplus;
+        self.remembered += remembered;
+        self.set_aside += set_aside;
+        self.no_descriptor += no_descriptor;
+        self.mixed_mismatches += mixed_mismatches;
+        self.calls += calls;
+        self.answers += answers;
+        self.listening += listening;
+        self.named += named;
+        self.meetings += meetings;
+        self.bytes_received += bytes_received;
+        self.most_connections += most_connections;
     }
 
     /// Info dictionaries that hash to their infohash, whoever gave the last piece.

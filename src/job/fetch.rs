@@ -1,7 +1,7 @@
 //! `estudely fetch`: metadata for given infohashes, from given peers or from those that the DHT names.
 //!
-//! A list is read by a thread of its own and brought by the `feed` to the machine that fetches; results go to the output,
-//! and the `book` knows what is under way, what is done, and up to where the list is done.
+//! A list is read by a thread of its own and brought by the `feed` to the machine that fetches, or to several on `threads` of
+//! their own; results go to the output, and the `book` knows what is under way, what is done, and up to where the list is done.
 
 mod book;
 mod done;
@@ -9,17 +9,21 @@ mod feed;
 mod list;
 mod machine;
 mod summary;
+mod threads;
 mod wanted;
 
 use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
+use crawler::Node;
+use fetcher::Stats;
 use host::Stage;
 use store::journal::Mark;
 use store::wants::Place;
-use world::Time;
+use world::{Seed, Time};
 
 use crate::args::FetchArgs;
 use crate::config::{self, Net};
@@ -33,6 +37,7 @@ use crate::report::{self, BatchProgress, BatchView, note, thousands};
 use book::{Book, Earlier, Resumed};
 use feed::{Feed, Lanes};
 use list::List;
+use threads::Part;
 use wanted::Wanted;
 
 pub use machine::{Event, Fetch, Next, Source, Want};
@@ -49,14 +54,7 @@ pub fn run(args: &FetchArgs) -> anyhow::Result<Exit> {
         page: Page::serve(args.metrics, "fetch")?,
         recorder: Recorder::open(&args.record, &args.data_dir)?,
     };
-    let Joined {
-        stage,
-        mut harvest,
-        lab,
-    } = join(args, &net, chance, wanted.needs_dht)?;
-    if let Some(addr) = stage.listen_addr() {
-        harvest.set_listen_port(addr.port());
-    }
+    let Joined { sides, lab } = join(args, &net, chance, wanted.needs_dht)?;
     let list = wanted.source().cloned();
     let mut book = Book::new(chance.seed.derive("book"));
     let is_ours = |mark: &Mark| list.as_ref().is_some_and(|list| list.is_ours(mark));
@@ -67,18 +65,26 @@ pub fn run(args: &FetchArgs) -> anyhow::Result<Exit> {
     if resumed.from > Place::default() {
         wanted.skip_to(resumed.from)?;
     }
-    let feed = Feed::new(1, book);
-    let source = Lanes::new(&feed, 0, stage.waker());
+    let feed = Feed::new(sides.len(), book);
+    let overall = (args.overall_timeout > 0).then(|| Time::from_secs(args.overall_timeout));
+    let part = |(lane, (stage, mut harvest)): (usize, (Stage, Harvest))| {
+        if let Some(addr) = stage.listen_addr() {
+            harvest.set_listen_port(addr.port());
+        }
+        let source = Lanes::new(&feed, lane, stage.waker());
+        let fetch = Fetch::new(harvest, source, overall, config::LEAVE_WITHIN);
+        Part { stage, fetch }
+    };
+    let parts: Vec<Part> = sides.into_iter().enumerate().map(part).collect();
     wanted
         .spawn(&net, Arc::clone(&feed))
         .context("no thread to read with")?;
-    let overall = (args.overall_timeout > 0).then(|| Time::from_secs(args.overall_timeout));
-    let mut fetch = Fetch::new(harvest, source, overall, config::LEAVE_WITHIN);
-    let mut run = Run::begin(args, list, results, resumed.from, feed, watched)?;
+    let mut run = Run::begin(args, list, results, resumed.from, feed, watched, parts.len())?;
     run.until = overall;
-    let ended = host::run(stage, &mut fetch, |now, fetch, event| run.on_event(now, fetch, event))?;
+    let run = Mutex::new(run);
+    let ended = threads::run(parts, &run)?;
     lab.map(Inside::stop).transpose()?;
-    run.finish(&fetch, ended.at)
+    run.into_inner().unwrap_or_else(PoisonError::into_inner).finish(ended)
 }
 
 /// Says what earlier runs did.
@@ -100,38 +106,49 @@ fn tell(resumed: &Resumed, list: Option<&List>) {
 }
 
 struct Joined {
-    stage: Stage,
-    harvest: Harvest,
+    /// For each thread, what it runs and on what.
+    sides: Vec<(Stage, Harvest)>,
     lab: Option<Inside>,
 }
 
-/// The minds that this fetch needs: without an infohash to look up there is no DHT node, and sockets only for peers.
+/// The minds that this fetch needs: without an infohash to look up there is no DHT node, and sockets only for peers. With
+/// one there is one thread, which has the node.
 fn join(args: &FetchArgs, net: &Net, chance: Chance, needs_dht: bool) -> anyhow::Result<Joined> {
     let peers = u32::try_from(config::PEERS_PER_WANT).unwrap_or(u32::MAX);
-    let config = config::pool(net, args.metadata_peer_attempts, peers);
-    let pool = fetcher::Pool::new(config, chance.seed.derive("pool"));
-    let limits = harvest::Limits {
-        known_from: Origin::Given,
-        ..config::harvest(net, peers)
+    let harvest = |net: &Net, node: Option<Node>, seed: Seed| {
+        let config = config::pool(net, args.metadata_peer_attempts, peers);
+        let pool = fetcher::Pool::new(config, seed.derive("pool"));
+        let limits = harvest::Limits {
+            known_from: Origin::Given,
+            ..config::harvest(net, peers)
+        };
+        Harvest::new(node, Some(pool), limits, seed)
     };
     if !needs_dht {
-        let stage = start::open(&net.bind.clone().any_free(), Incoming::Welcome)?;
+        let share = net.share(args.threads.into());
+        let mut sides = Vec::new();
+        for thread in 0..args.threads {
+            let bind = net.bind.clone();
+            let bind = if thread == 0 { bind.any_free() } else { bind.beside() };
+            let seed = chance.seed.derive_number("thread", thread.into());
+            let harvest = harvest(&share, None, seed).admitting(config::admission(net));
+            sides.push((start::open(&bind, Incoming::Welcome)?, harvest));
+        }
         let lab = start::lab(&args.lab)?;
-        return Ok(Joined {
-            stage,
-            harvest: Harvest::new(None, Some(pool), limits, chance.seed).admitting(config::admission(net)),
-            lab,
-        });
+        return Ok(Joined { sides, lab });
+    }
+    if args.threads > 1 {
+        note("the DHT is asked for peers: one thread fetches");
     }
     let data_dir = Some(args.data_dir.as_path());
     let Started { stage, mut node, lab } = start::start(net, &args.lab, Incoming::Welcome, None, chance, data_dir)?;
     node.bootstrap(Time::ZERO);
-    Ok(Joined {
-        stage,
-        harvest: Harvest::new(Some(node), Some(pool), limits, chance.seed),
-        lab,
-    })
+    let sides = vec![(stage, harvest(net, Some(node), chance.seed))];
+    Ok(Joined { sides, lab })
 }
+
+/// A pulse is passed over if another thread's was less than this ago: all come once a second.
+const SHOW_AFTER: Duration = Duration::from_millis(500);
 
 /// Where others can watch a fetch.
 struct Watched {
@@ -154,6 +171,11 @@ struct Run {
     /// When it ends by itself, and whether somebody ended it before.
     until: Option<Time>,
     interrupted: bool,
+    /// Results go nowhere any more, or they cannot be written.
+    over: bool,
+    /// Of each thread, what its pool counted, and its connections, when it last told.
+    stock: Vec<(Stats, usize)>,
+    shown: Option<Time>,
     /// The part of the list that was behind us when the first infohash was taken.
     part_before: Option<f64>,
 }
@@ -166,6 +188,7 @@ impl Run {
         began: Place,
         feed: Arc<Feed>,
         watched: Watched,
+        threads: usize,
     ) -> anyhow::Result<Self> {
         if let Some(mark) = list.as_ref().and_then(|list| list.mark(began)) {
             results.mark(mark)?;
@@ -183,30 +206,56 @@ impl Run {
             failure: None,
             until: None,
             interrupted: false,
+            over: false,
+            stock: vec![(Stats::default(), 0); threads],
+            shown: None,
             part_before: None,
         })
     }
 
-    fn on_event<S: Source>(&mut self, now: Time, fetch: &Fetch<S>, event: Event) -> ControlFlow<()> {
+    fn on_event<S: Source>(&mut self, lane: usize, now: Time, fetch: &Fetch<S>, event: Event) -> ControlFlow<()> {
+        if event == Event::Over {
+            return ControlFlow::Break(());
+        }
         let done = match event {
             Event::Record(harvested) => self.record(&harvested),
-            Event::Pulse => self.pulse(now, fetch.harvest()).map(|()| Kept::Yes(false)),
+            Event::Pulse => {
+                self.take_stock(lane, fetch.harvest());
+                self.pulse(now).map(|()| Kept::Yes(false))
+            }
             Event::Attempt(attempt) => self.watched.recorder.fetch(&attempt).map(|()| Kept::Yes(false)),
             Event::Leaving => {
-                self.interrupted = self.until.is_none_or(|until| now < until);
+                self.interrupted |= self.until.is_none_or(|until| now < until);
                 Ok(Kept::Yes(false))
             }
-            Event::Dht(_) => Ok(Kept::Yes(false)),
-            Event::Over => Ok(Kept::Nowhere),
+            Event::Dht(_) | Event::Over => Ok(Kept::Yes(false)),
         };
         match done {
-            Ok(Kept::Yes(_)) => ControlFlow::Continue(()),
-            Ok(Kept::Nowhere) => ControlFlow::Break(()),
-            Err(error) => {
-                self.failure = Some(error);
-                ControlFlow::Break(())
-            }
+            Ok(Kept::Yes(_)) => return ControlFlow::Continue(()),
+            Ok(Kept::Nowhere) => {}
+            Err(error) => self.failure = Some(error),
         }
+        self.over = true;
+        ControlFlow::Break(())
+    }
+
+    /// Notes what a thread's pool has counted so far, and its connections.
+    fn take_stock(&mut self, lane: usize, harvest: &Harvest) {
+        if let (Some(stock), Some(pool)) = (self.stock.get_mut(lane), harvest.pool()) {
+            *stock = (*pool.stats(), pool.connections());
+        }
+    }
+
+    /// What all pools counted.
+    fn stats(&self) -> Stats {
+        let mut sum = Stats::default();
+        self.stock.iter().for_each(|(stats, _)| sum.merge(stats));
+        sum
+    }
+
+    /// Nobody is to go on.
+    fn is_over(&self) -> bool {
+        self.over
     }
 
     fn record(&mut self, harvested: &Harvested) -> anyhow::Result<Kept> {
@@ -228,7 +277,12 @@ impl Run {
     }
 
     /// Once a second: what the reader has to say, the display, and the mark in the journal.
-    fn pulse(&mut self, now: Time, harvest: &Harvest) -> anyhow::Result<()> {
+    fn pulse(&mut self, now: Time) -> anyhow::Result<()> {
+        // Each thread has a pulse.
+        if self.shown.is_some_and(|shown| now.since(shown) < SHOW_AFTER) {
+            return Ok(());
+        }
+        self.shown = Some(now);
         let (counts, in_work, notes) = self.feed.look();
         for line in &notes {
             match &self.progress {
@@ -242,7 +296,7 @@ impl Run {
             failed,
             skipped: counts.skipped,
             in_work,
-            connections: harvest.pool().map_or(0, fetcher::Pool::connections),
+            connections: self.stock.iter().map(|(_, connections)| connections).sum(),
             part: self.part(counts.source_bytes),
         };
         if let Some(progress) = &mut self.progress {
@@ -255,7 +309,8 @@ impl Run {
             not_done: in_work as u64,
             is_read: self.feed.end().0,
         };
-        self.watched.page.renew(|| summary::figures(&end, harvest, now));
+        let stats = self.stats();
+        self.watched.page.renew(|| summary::figures(&end, &stats, now));
         self.mark()
     }
 
@@ -278,7 +333,7 @@ impl Run {
         Ok(())
     }
 
-    fn finish<S: Source>(mut self, fetch: &Fetch<S>, now: Time) -> anyhow::Result<Exit> {
+    fn finish(mut self, now: Time) -> anyhow::Result<Exit> {
         if let Some(progress) = self.progress.take() {
             progress.finish();
         }
@@ -303,7 +358,7 @@ impl Run {
             not_done: in_work as u64,
             is_read: is_read.0,
         };
-        report::text(&summary::figures(&end, fetch.harvest(), now).text());
+        report::text(&summary::figures(&end, &self.stats(), now).text());
         if let Some(failure) = self.failure {
             return Err(failure.context("the fetch stopped; what was written is whole"));
         }

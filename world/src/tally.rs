@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::{Index, IndexMut};
+use std::ops::{AddAssign, Index, IndexMut};
 
 /// Declares a closed list with a label for each member, each of which a [`Tally`](crate::Tally) can count.
 #[macro_export]
@@ -74,6 +74,15 @@ impl<M: Member> Tally<M> {
     }
 }
 
+/// Counts of another machine, added to these.
+impl<M: Member> AddAssign<&Self> for Tally<M> {
+    fn add_assign(&mut self, other: &Self) {
+        for (member, count) in other.iter() {
+            self[member] += count;
+        }
+    }
+}
+
 impl<M: Member> Default for Tally<M> {
     fn default() -> Self {
         Self::new()
@@ -131,6 +140,9 @@ mod tests {
         let counts: Vec<_> = falls.iter().collect();
         assert_eq!(counts, [(Side::Head, 0), (Side::Tail, 2), (Side::Edge, 5)]);
         assert_eq!(falls.total(), 7);
+        let mut sum = falls;
+        sum += &falls;
+        assert_eq!((sum[Side::Tail], sum.total()), (4, 14));
     }
 
     #[test]
