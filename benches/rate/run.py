@@ -136,7 +136,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("estudely")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--torrents", type=int, default=3_000)
+    parser.add_argument("--torrents", type=int, default=5_000)
     parser.add_argument("--test", action="store_true", help="one round of few torrents: that it runs, not how fast")
     args = parser.parse_args()
     if args.test:

@@ -1,6 +1,7 @@
 //! What a pool tells its owner.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wire::InfoHash;
@@ -17,7 +18,7 @@ pub enum Event {
         /// The torrent.
         info_hash: InfoHash,
         /// The info dictionary: its hash is right, nothing else about it was looked at.
-        raw: Vec<u8>,
+        raw: Arc<Vec<u8>>,
         /// Who gave the last piece.
         from: SocketAddr,
         /// Peers dialled, this one included.

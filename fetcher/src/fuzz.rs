@@ -7,6 +7,7 @@ mod judge;
 mod speech;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wire::{InfoHash, metainfo};
@@ -108,7 +109,7 @@ pub fn pool(bytes: &[u8]) {
         shelved: metainfo::info_hash_v1(&shelved),
         calls: 0,
     };
-    run.pool.shelve(run.shelved, shelved.into());
+    run.pool.shelve(run.shelved, Arc::new(shelved));
     run.pool.set_listen_port(7_000);
     let mut steps = Steps(bytes);
     while !steps.0.is_empty() {

@@ -175,7 +175,7 @@ impl Pool {
     }
 
     /// Keeps an info dictionary for others, if its hash is right: whether it is.
-    pub fn shelve(&mut self, info_hash: InfoHash, raw: Arc<[u8]>) -> bool {
+    pub fn shelve(&mut self, info_hash: InfoHash, raw: Arc<Vec<u8>>) -> bool {
         let is_right = metainfo::matches(&raw, &info_hash);
         if is_right {
             self.shelf.put(info_hash, raw);

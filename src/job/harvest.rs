@@ -4,6 +4,7 @@
 //! infohashes come from.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crawler::guard::Admission;
@@ -47,7 +48,7 @@ impl Harvested {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// The info dictionary, verified against the infohash.
-    Metadata(Vec<u8>),
+    Metadata(Arc<Vec<u8>>),
     /// Nobody named a peer, and those who answered would know.
     NoPeers,
     /// Nobody named a peer, and hardly anybody answered.

@@ -157,7 +157,7 @@ impl Pool {
         let Some(side) = self.sides.get_mut(&conn) else {
             return;
         };
-        let held: Option<Arc<[u8]>> = match &side.role {
+        let held: Option<Arc<Vec<u8>>> = match &side.role {
             Role::Guest { info_hash, .. } => self.shelf.for_strangers(info_hash).cloned(),
             Role::Caller | Role::Listener { .. } => None,
         };

@@ -1,6 +1,7 @@
 //! What peers bring: from the size that one claims to bytes that are proven, or not.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use wire::{InfoHash, metainfo};
 use world::{ConnId, Time};
@@ -117,8 +118,9 @@ impl Pool {
         };
         self.reach(conn, Stage::Verified);
         let Assembled { raw, contributors } = assembled;
+        let raw = Arc::new(raw);
         if self.listen_port.is_some() {
-            self.shelf.put(info_hash, raw.as_slice().into());
+            self.shelf.put(info_hash, Arc::clone(&raw));
         }
         for &peer in &contributors {
             self.memory.succeeded(now, peer);

@@ -22,7 +22,7 @@ pub(super) struct Shelf {
 
 #[derive(Debug)]
 struct Entry {
-    raw: Arc<[u8]>,
+    raw: Arc<Vec<u8>>,
     /// Whether strangers may have it; found out when one asks first.
     public: Option<bool>,
 }
@@ -39,7 +39,7 @@ impl Shelf {
     }
 
     /// Keeps an info dictionary, whose hash is right. One that is larger than the shelf is not kept.
-    pub(super) fn put(&mut self, info_hash: InfoHash, raw: Arc<[u8]>) {
+    pub(super) fn put(&mut self, info_hash: InfoHash, raw: Arc<Vec<u8>>) {
         if raw.len() > self.most_bytes || self.most_entries == 0 || self.entries.contains_key(&info_hash) {
             return;
         }
@@ -57,7 +57,7 @@ impl Shelf {
 
     /// What strangers may have. Not the info dictionary of a private torrent: its peers are for its tracker to choose
     /// (BEP 27), and a stranger who found us otherwise is none of them. Nor one that cannot be read, for it might be.
-    pub(super) fn for_strangers(&mut self, info_hash: &InfoHash) -> Option<&Arc<[u8]>> {
+    pub(super) fn for_strangers(&mut self, info_hash: &InfoHash) -> Option<&Arc<Vec<u8>>> {
         let Entry { raw, public } = self.entries.get_mut(info_hash)?;
         let is_public = *public.get_or_insert_with(|| Info::salvage(raw).is_ok_and(|salvaged| !salvaged.info.private));
         is_public.then_some(raw)
@@ -84,7 +84,7 @@ mod tests {
 
     fn put(shelf: &mut Shelf, number: u8, raw: &[u8]) -> InfoHash {
         let info_hash = InfoHash::new([number; 20]);
-        shelf.put(info_hash, raw.into());
+        shelf.put(info_hash, Arc::new(raw.to_vec()));
         info_hash
     }
 

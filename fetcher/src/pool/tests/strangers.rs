@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use wire::extended::{self, ExtendedHandshake};
 use wire::handshake::Handshake;
@@ -30,7 +31,7 @@ fn torrent(len: usize, private: bool) -> (Vec<u8>, InfoHash) {
 fn serving(raw: &[u8], info_hash: InfoHash, config: Config) -> Desk {
     let mut desk = Desk::new(config);
     desk.pool.set_listen_port(7_000);
-    assert!(desk.pool.shelve(info_hash, raw.into()));
+    assert!(desk.pool.shelve(info_hash, Arc::new(raw.to_vec())));
     desk
 }
 
@@ -315,7 +316,7 @@ fn a_peer_with_lt_metadata_alone_is_asked_for_its_size_first() {
         }
     }
     assert_eq!(requests, 3);
-    assert!(matches!(desk.events.last(), Some(Event::Metadata { raw: got, .. }) if *got == raw));
+    assert!(matches!(desk.events.last(), Some(Event::Metadata { raw: got, .. }) if **got == raw));
 }
 
 /// Two pools that call one another; what they write arrives at once.
@@ -399,7 +400,7 @@ fn exchanged(raw: &[u8], info_hash: InfoHash, config: &Config) -> (Vec<Event>, V
         served: Vec::new(),
         events: Vec::new(),
     };
-    assert!(pair.pools[1].shelve(info_hash, raw.into()));
+    assert!(pair.pools[1].shelve(info_hash, Arc::new(raw.to_vec())));
     let now = pair.now;
     pair.pools[0].start(now, info_hash);
     pair.pools[0].offer(info_hash, Pair::addr(1));
@@ -414,7 +415,7 @@ fn exchanged(raw: &[u8], info_hash: InfoHash, config: &Config) -> (Vec<Event>, V
 fn two_of_ours_exchange_metadata() {
     let (raw, info_hash) = torrent(100_000, false);
     let (events, _, answers) = exchanged(&raw, info_hash, &config());
-    assert!(matches!(events.last(), Some(Event::Metadata { raw: got, .. }) if *got == raw));
+    assert!(matches!(events.last(), Some(Event::Metadata { raw: got, .. }) if **got == raw));
     assert_eq!((answers[Answer::Piece], answers.total()), (7, 7));
 }
 
@@ -426,7 +427,7 @@ fn two_of_ours_without_ut_metadata_exchange_it_by_lt_metadata() {
         let (raw, info_hash) = torrent(len, false);
         let (events, served, answers) = exchanged(&raw, info_hash, &config);
         assert!(
-            matches!(events.last(), Some(Event::Metadata { raw: got, .. }) if *got == raw),
+            matches!(events.last(), Some(Event::Metadata { raw: got, .. }) if **got == raw),
             "{len}: {events:?}"
         );
         let pieces = raw.len().div_ceil(16_384) as u64;
