@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 
-pub use crawl::{CrawlArgs, NetArgs, Observed, OutArgs, Profile};
+pub use crawl::{CrawlArgs, Encryption, NetArgs, Observed, OutArgs, Profile};
 pub use dht::{DhtArgs, DhtCommand, DhtCommon};
 pub use lab::{InsideLabArgs, LabArgs, LabProfile};
 
@@ -78,7 +78,7 @@ pub struct FetchArgs {
     #[arg(long)]
     pub lookup: bool,
     /// Peers dialled at the most per infohash; 0 means no limit
-    #[arg(long, default_value_t = 5, value_name = "N")]
+    #[arg(long, default_value_t = 10, value_name = "N")]
     pub metadata_peer_attempts: u32,
     /// Threads that fetch, each with sockets of its own and its share of connections; the DHT is asked by one only, so for a list
     /// that names no peers it stays one. A host that has several infohashes may be dialled by each thread at once

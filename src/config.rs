@@ -1,5 +1,7 @@
 //! What the flags mean: every default of the program, with its unit and its reason. Nothing raw survives this file.
 
+mod streams;
+
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -18,6 +20,8 @@ use crate::bad_input;
 use crate::exit::BadInput;
 use crate::job::harvest::Origin;
 use crate::job::{crawl, harvest};
+
+pub use streams::streams;
 
 /// Bootstrap nodes of the Mainline DHT (DHT-03). Asked while the table is empty, never in it.
 const ROUTERS: [&str; 4] = [
@@ -105,6 +109,10 @@ pub struct Net {
     /// What the line can carry; the profile with what the user set.
     line: Line,
     read_only: bool,
+    /// Peers are dialled by uTP, too.
+    utp: bool,
+    /// Whether streams are encrypted (NET-09).
+    encryption: transport::Policy,
     /// Threads that share what is allowed.
     threads: usize,
 }
@@ -223,6 +231,8 @@ pub fn net(args: &NetArgs, lab: Option<String>) -> anyhow::Result<Net> {
         network: Network { lab: loopback, name },
         line,
         read_only: args.read_only,
+        utp: !args.no_utp,
+        encryption: args.encryption.into(),
         threads: 1,
     })
 }
@@ -455,14 +465,15 @@ pub fn pool(net: &Net, attempts_per_infohash: u32, peers_per_infohash: u32) -> f
             // One stagger more for a peer that has shown itself.
             patience: Duration::from_millis(750),
             hold_back: Duration::from_secs(2),
-            // The flag, whose default FEATURES CRL-04 fixes at 5; crawlers R7 would have 10.
+            // The flag: 10 by default (crawlers R7), where FEATURES CRL-04 has 5, which is too few (tests/reach).
             attempts_per_infohash,
             peers_per_infohash: usize::try_from(peers_per_infohash).unwrap_or(usize::MAX),
         },
         deadlines: fetcher::config::Deadlines {
-            // network-model C1: 951 ms is the 99th percentile of round trips; a SYN lost once is sent again after 1 s.
-            connect: Duration::from_secs(3),
-            handshake: Duration::from_secs(3),
+            connect: streams::connect(net),
+            // network-model C1: 951 ms is the 99th percentile of round trips. A peer that hangs up on a plain greeting is
+            // dialled once more and called encrypted: five in all.
+            handshake: Duration::from_secs(5),
             extended: Duration::from_secs(3),
             // Transmission up to 4.0 sends pieces in batches, 2 to 4 s apart.
             piece: Duration::from_secs(6),
@@ -532,7 +543,6 @@ pub fn crawl(args: &CrawlArgs) -> crawl::Limits {
         overall: (args.overall_timeout > 0).then(|| Time::from_secs(args.overall_timeout)),
         quiet: args.lab.lab.then_some(LAB_QUIET),
         leave_within: LEAVE_WITHIN,
-        attempts: (args.metadata_peer_attempts > 0).then_some(args.metadata_peer_attempts),
         // One that showed it, and two of the replicas that it names (FEATURES CRL-07).
         lookup_queries: 3,
         retry_queries: 3,

@@ -391,7 +391,7 @@ fn help_shows_every_default_of_a_crawl() {
     for (flag, default) in [
         ("--max-infohashes", "999999"),
         ("--peers-per-infohash", "20"),
-        ("--metadata-peer-attempts", "5"),
+        ("--metadata-peer-attempts", "10"),
         ("--overall-timeout", "86400"),
         ("--output", "metadata.txt"),
         ("--data-dir", "data"),

@@ -251,7 +251,13 @@ fn no_infohash_has_more_rows_than_peers_wanted() {
 
 #[test]
 fn attempts_are_bounded_per_infohash() {
-    let outcome = simulate(Profile::realistic(), 150, 200, 9, &["--metadata-peer-attempts", "1"]);
+    let outcome = simulate(
+        Profile::realistic(),
+        150,
+        200,
+        9,
+        &["--metadata-peer-attempts", "1", "--no-retries"],
+    );
     let pool = outcome.crawl.harvest().pool().unwrap().stats();
     assert!(
         pool.funnel[fetcher::Stage::Dialled] <= outcome.report.found as u64,

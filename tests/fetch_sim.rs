@@ -14,6 +14,7 @@ use estudely::config;
 use estudely::job::fetch::{Event, Fetch, Next, Source, Want};
 use estudely::job::harvest::{Harvest, Harvested, Outcome};
 use sim::{Lab, Plan, Profile, Truth};
+use transport::Transport;
 use world::{Seed, Time, Via};
 
 /// A fetch that asks the DHT of a lab for `wanted`; gives what became of each, and the time that it took.
@@ -35,7 +36,8 @@ fn harvest(lab: &mut Lab, wanted: impl Source, overall: Option<Time>) -> (Vec<Ha
     node.own_address(client);
     node.bootstrap(Time::ZERO);
     let pool = fetcher::Pool::new(config::pool(&net, 0, 0), seed);
-    let harvest = Harvest::new(Some(node), Some(pool), config::harvest(&net, 0), seed);
+    let transport = Transport::new(config::streams(&net), seed);
+    let harvest = Harvest::new(Some(node), Some(pool), transport, config::harvest(&net, 0), seed);
     let mut machine = Fetch::new(harvest, wanted, overall, Duration::from_secs(3));
     let until = Time::from_secs(3600);
     let plan = Plan {

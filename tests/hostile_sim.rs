@@ -13,6 +13,7 @@ use estudely::config;
 use estudely::job::harvest::{Harvest, Step};
 use fetcher::{Event, Failure, Pool};
 use sim::{Abuse, Lab, Plan, Profile};
+use transport::Transport;
 use wire::InfoHash;
 use world::{ConnId, Effect, Input, Machine, Member as _, Output, Seed, Time, Via};
 
@@ -240,7 +241,8 @@ fn half_handshakes_of_strangers_are_hung_up_on() {
     const OPEN_MAX: usize = 1_024;
     let seed = Seed::from_number(7);
     let pool = Pool::new(config::pool(&net(), 0, 0), seed);
-    let mut harvest = Harvest::new(None, Some(pool), config::harvest(&net(), 0), seed);
+    let transport = Transport::new(config::streams(&net()), seed);
+    let mut harvest = Harvest::new(None, Some(pool), transport, config::harvest(&net(), 0), seed);
     let mut open = BTreeSet::new();
     let mut now = Time::ZERO;
     let settle = |harvest: &mut Harvest, open: &mut BTreeSet<ConnId>, now| {

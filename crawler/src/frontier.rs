@@ -222,12 +222,6 @@ impl Frontier {
         Fate::RetryAt { due, evicted }
     }
 
-    /// A try of a taken infohash failed, and no other is to follow.
-    pub fn give_up(&mut self, info_hash: &InfoHash, outcome: Outcome) -> Fate {
-        self.counts.failed.count(outcome);
-        self.abandon(info_hash)
-    }
-
     fn abandon(&mut self, info_hash: &InfoHash) -> Fate {
         self.counts.given_up += 1;
         self.finish(info_hash, Standing::GivenUp);

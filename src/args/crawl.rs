@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use transport::Policy;
 
 use super::InsideLabArgs;
 
@@ -21,8 +22,8 @@ pub struct CrawlArgs {
     /// Peers kept, and rows written, at the most per infohash; 0 means no limit
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub peers_per_infohash: u32,
-    /// Peers dialled at the most per infohash; 0 means no limit
-    #[arg(long, default_value_t = 5, value_name = "N")]
+    /// Peers dialled at the most per infohash, in each round; 0 means no limit
+    #[arg(long, default_value_t = 10, value_name = "N")]
     pub metadata_peer_attempts: u32,
     /// Record an infohash without metadata after one try, instead of trying again after minutes and hours
     #[arg(long)]
@@ -121,9 +122,37 @@ pub struct NetArgs {
     /// Infohashes never to be asked for or written: a file, one a line, `#` begins a comment
     #[arg(long, value_name = "FILE")]
     pub opt_out: Option<PathBuf>,
+    /// Reach peers by TCP alone, not by uTP (BEP 29)
+    #[arg(long)]
+    pub no_utp: bool,
+    /// Encrypted streams to peers (MSE): only these, also these, or none
+    #[arg(long, value_enum, default_value_t = Encryption::Enabled)]
+    pub encryption: Encryption,
     /// Tell other nodes that we answer no queries (BEP 43), for a node that strangers cannot reach
     #[arg(long)]
     pub read_only: bool,
+}
+
+/// Whether streams to peers are encrypted (NET-09).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Encryption {
+    /// Only encrypted, both ways
+    Forced,
+    /// Plain first, encrypted where the peer hangs up on that; both accepted
+    Enabled,
+    /// Only plain, both ways
+    Disabled,
+}
+
+impl From<Encryption> for Policy {
+    fn from(encryption: Encryption) -> Self {
+        match encryption {
+            Encryption::Forced => Self::Forced,
+            Encryption::Enabled => Self::Enabled,
+            Encryption::Disabled => Self::Disabled,
+        }
+    }
 }
 
 /// What the line can carry.

@@ -13,6 +13,7 @@ use crawler::Event as DhtEvent;
 use crawler::frontier::Frontier;
 use host::{Ended, Meter};
 use store::Manifest;
+use transport::Transport;
 use wire::InfoHash;
 use world::Time;
 
@@ -117,7 +118,14 @@ pub fn compose(
         Yield::Peers => None,
     };
     node.bootstrap(Time::ZERO);
-    let harvest = Harvest::new(Some(node), pool, config::harvest(net, args.peers_per_infohash), seed);
+    let transport = Transport::new(config::streams(net), seed);
+    let harvest = Harvest::new(
+        Some(node),
+        pool,
+        transport,
+        config::harvest(net, args.peers_per_infohash),
+        seed,
+    );
     Crawl::new(harvest, frontier, config::crawl(args), seed)
 }
 

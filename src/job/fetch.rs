@@ -23,6 +23,7 @@ use fetcher::Stats;
 use host::Stage;
 use store::journal::Mark;
 use store::wants::Place;
+use transport::Transport;
 use world::{Seed, Time};
 
 use crate::args::FetchArgs;
@@ -122,7 +123,8 @@ fn join(args: &FetchArgs, net: &Net, chance: Chance, needs_dht: bool) -> anyhow:
             known_from: Origin::Given,
             ..config::harvest(net, peers)
         };
-        Harvest::new(node, Some(pool), limits, seed)
+        let transport = Transport::new(config::streams(net), seed);
+        Harvest::new(node, Some(pool), transport, limits, seed)
     };
     if !needs_dht {
         let share = net.share(args.threads.into());

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crawler::guard::Admission;
 use crawler::{Contact, Depth, LookupDone, LookupId, Node, Plan, Target};
 use fetcher::{Failure, Pool, Stage};
-use transport::Transport;
+use transport::{Above, Transport};
 use wire::InfoHash;
 use world::{Effect, Input, KeyedMap, Machine, Output, Seed, Time, Via, closed_list};
 
@@ -173,12 +173,12 @@ pub struct Harvest {
 
 impl Harvest {
     /// Without a node only the given peers are asked; without a pool only peers are collected.
-    pub fn new(node: Option<Node>, pool: Option<Pool>, limits: Limits, seed: Seed) -> Self {
+    pub fn new(node: Option<Node>, pool: Option<Pool>, transport: Transport, limits: Limits, seed: Seed) -> Self {
         let works = KeyedMap::with_hasher(seed.derive("harvest").hasher());
         Self {
             node,
             pool,
-            transport: Transport::new(),
+            transport,
             admission: None,
             limits,
             works,
@@ -212,6 +212,11 @@ impl Harvest {
     /// The metadata mind, if this harvest has one.
     pub fn pool(&self) -> Option<&Pool> {
         self.pool.as_ref()
+    }
+
+    /// What carries the streams of the metadata mind.
+    pub fn transport(&self) -> &Transport {
+        &self.transport
     }
 
     /// Whether a slot is free.
@@ -267,6 +272,7 @@ impl Harvest {
             if let (true, Some(pool)) = (work.fetching, &mut self.pool) {
                 pool.cancel(now, info_hash);
             }
+            self.transport.dismiss(info_hash);
             let peers = std::mem::take(&mut work.peers);
             self.ended.push(Harvested {
                 info_hash,
@@ -294,12 +300,6 @@ impl Harvest {
             node.handle(now, input);
         }
         if for_node && matches!(input, Input::Datagram { .. }) {
-            return;
-        }
-        if let Input::Accepted { conn, from, .. } = input
-            && self.is_blocked(from.ip())
-        {
-            self.transport.act(now, Effect::Close { conn }, &[]);
             return;
         }
         if let (Some(input), Some(pool)) = (self.transport.receive(now, input), &mut self.pool) {
@@ -335,7 +335,9 @@ impl Harvest {
             if let Some(output) = self.pool.as_mut().and_then(|pool| pool.poll(now, payload)) {
                 match output {
                     Output::Effect(effect) => {
-                        self.transport.act(now, effect, payload);
+                        if let Some(effect) = self.transport.act(now, effect, payload) {
+                            return Some(Step::Effect(effect));
+                        }
                         payload.clear();
                     }
                     Output::Event(event) => {
@@ -355,12 +357,29 @@ impl Harvest {
                     return Some(Step::Effect(effect));
                 }
                 Output::Event(above) => {
-                    if let Some(pool) = &mut self.pool {
-                        pool.handle(now, above.input(payload));
-                    }
+                    self.heard(now, above, payload);
                     payload.clear();
                 }
             }
+        }
+    }
+
+    /// Something happened to a stream.
+    fn heard(&mut self, now: Time, above: Above, payload: &[u8]) {
+        if let Above::Accepted { conn, from, .. } = above
+            && self.is_blocked(from.ip())
+        {
+            self.transport.act(now, Effect::Close { conn }, &[]);
+            return;
+        }
+        match (above, &mut self.pool) {
+            (Above::Rerouted { conn, via }, Some(pool)) => pool.rerouted(conn, via),
+            (above, Some(pool)) => {
+                if let Some(input) = above.input(payload) {
+                    pool.handle(now, input);
+                }
+            }
+            (_, None) => {}
         }
     }
 
@@ -415,6 +434,7 @@ impl Harvest {
         if let Some(pool) = &mut self.pool {
             if !work.fetching {
                 pool.start(now, info_hash);
+                self.transport.admit(info_hash);
                 work.fetching = true;
             }
             // Named again by another node: another vote for it.
@@ -524,6 +544,10 @@ impl Harvest {
 
     fn end(&mut self, now: Time, info_hash: InfoHash, outcome: Outcome, tried: u32, from: Option<SocketAddr>) {
         if let Some(work) = self.works.remove(&info_hash) {
+            // What was fetched is served from now on.
+            if !matches!(outcome, Outcome::Metadata(_)) {
+                self.transport.dismiss(info_hash);
+            }
             // Metadata came before the lookup was through: every further query would be for nothing.
             if let (Some(lookup), Some(node)) = (work.lookup, &mut self.node) {
                 node.cancel_lookup(now, lookup);

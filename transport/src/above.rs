@@ -32,6 +32,13 @@ pub enum Above {
         /// How many this poll appended to the lent buffer.
         len: usize,
     },
+    /// A stream is something else now than was told: its encrypted handshake is through, or it was dialled once more.
+    Rerouted {
+        /// The stream.
+        conn: ConnId,
+        /// What it is.
+        via: Via,
+    },
     /// A stream ended, or never came about.
     Closed {
         /// The stream.
@@ -42,9 +49,10 @@ pub enum Above {
 }
 
 impl Above {
-    /// The input that the mind above is to be given; `payload` is the buffer that was lent to the poll.
-    pub fn input(self, payload: &[u8]) -> Input<'_> {
-        match self {
+    /// The input that the mind above is to be given, if it is to be given one; `payload` is the buffer that was lent to the
+    /// poll.
+    pub fn input(self, payload: &[u8]) -> Option<Input<'_>> {
+        Some(match self {
             Self::Opened { conn, via } => Input::Opened { conn, via },
             Self::Accepted { conn, from, to, via } => Input::Accepted { conn, from, to, via },
             Self::Received { conn, len } => Input::Received {
@@ -52,6 +60,7 @@ impl Above {
                 bytes: payload.get(..len).unwrap_or(payload),
             },
             Self::Closed { conn, why } => Input::Closed { conn, why },
-        }
+            Self::Rerouted { .. } => return None,
+        })
     }
 }

@@ -7,10 +7,22 @@
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::expect_used, clippy::panic))]
 
 mod above;
+mod carrier;
+pub mod config;
 pub mod fuzz;
+mod ladder;
+mod memory;
 pub mod mse;
+mod outbox;
+pub mod stats;
 mod streams;
+#[cfg(test)]
+mod testing;
 pub mod utp;
 
 pub use above::Above;
-pub use streams::Transport;
+pub use carrier::{Carrier, is_encrypted};
+pub use config::{Config, Policy};
+pub use memory::Standing;
+pub use stats::Stats;
+pub use streams::{HELD_MAX, Transport};

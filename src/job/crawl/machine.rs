@@ -22,8 +22,6 @@ pub struct Limits {
     pub quiet: Option<Duration>,
     /// Time to leave after a stop: what is not done by then is given up.
     pub leave_within: Duration,
-    /// Peers dialled at the most: an infohash that spent them in one round gets no other (CRL-04).
-    pub attempts: Option<u32>,
     /// Queries of the first lookup of an infohash at the most (crawlers R5, steps one and two).
     pub lookup_queries: u32,
     /// Queries of a lookup of a later round, after the peers of the earlier ones gave nothing (step three).
@@ -246,11 +244,7 @@ impl Crawl {
                 return None;
             }
         };
-        let spent = self.limits.attempts.is_some_and(|most| harvested.tried >= most);
-        let fate = failed.map(|outcome| match spent {
-            true => self.frontier.give_up(&info_hash, outcome),
-            false => self.frontier.failed(now, &info_hash, outcome),
-        });
+        let fate = failed.map(|outcome| self.frontier.failed(now, &info_hash, outcome));
         if let (Some(Fate::RetryAt { due, evicted }), Some(last)) = (fate, failed) {
             self.taken -= 1;
             self.schedule.put_off(due, last, harvested);

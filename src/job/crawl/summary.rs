@@ -7,7 +7,7 @@ use world::{Member as _, Time};
 use super::{Crawl, Ending};
 use crate::job::account;
 use crate::job::harvest::{Harvested, Outcome};
-use crate::report::{Figures, per_minute, ratio, share, thousands};
+use crate::report::{self, Figures, per_minute, ratio, share, thousands};
 
 /// What was recorded in this run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -222,6 +222,7 @@ fn manners(figures: &mut Figures, crawl: &Crawl) {
 fn fetch(figures: &mut Figures, crawl: &Crawl) {
     if let Some(pool) = crawl.harvest().pool() {
         account::funnel(figures, pool.stats());
+        report::streams(figures, crawl.harvest().transport().stats());
     }
 }
 

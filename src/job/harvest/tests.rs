@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use fetcher::config::Exclusion;
+use transport::Transport;
 use wire::PeerId;
 use wire::compact::put_addr;
 use wire::extended::{self, ExtendedHandshake};
@@ -31,7 +32,8 @@ fn harvest() -> Harvest {
     let seed = Seed::from_number(1);
     let admission = Admission::new(&["8.8.0.0/16".parse().unwrap()], false);
     let pool = Pool::new(pool, seed);
-    Harvest::new(None, Some(pool), config::harvest(&net, 0), seed).admitting(admission)
+    let transport = Transport::new(config::streams(&net), seed);
+    Harvest::new(None, Some(pool), transport, config::harvest(&net, 0), seed).admitting(admission)
 }
 
 /// Everything that the harvest wants of the world.

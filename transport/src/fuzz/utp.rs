@@ -172,6 +172,7 @@ impl Side {
                 self.live.retain(|live| live.0 != conn);
                 assert_eq!(self.live.len() + 1, before, "ends once");
             }
+            Above::Rerouted { .. } => unreachable!("a socket has one way"),
         }
     }
 

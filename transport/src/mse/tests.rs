@@ -10,8 +10,8 @@ const TORRENT: InfoHash = InfoHash::new([7; 20]);
 
 fn admitted() -> Admitted {
     let mut admitted = Admitted::new(2, Seed::from_number(1));
-    assert!(admitted.admit(InfoHash::new([6; 20])));
-    assert!(admitted.admit(TORRENT));
+    admitted.admit(InfoHash::new([6; 20]));
+    admitted.admit(TORRENT);
     admitted
 }
 
@@ -160,10 +160,14 @@ fn a_torrent_that_is_not_admitted_is_refused() {
 }
 
 #[test]
-fn when_full_no_further_torrent_is_admitted() {
+fn when_full_the_torrent_admitted_first_gives_way() {
     let mut admitted = admitted();
-    assert!(!admitted.admit(InfoHash::new([8; 20])));
-    assert!(admitted.admit(TORRENT));
+    admitted.admit(InfoHash::new([8; 20]));
+    let mut wire = Wire::new([Level::Both; 2], false, b"", 1);
+    assert_eq!(wire.run(usize::MAX, &admitted), Ok(()));
+    admitted.admit(InfoHash::new([9; 20]));
+    let mut wire = Wire::new([Level::Both; 2], false, b"", 1);
+    assert_eq!(wire.run(usize::MAX, &admitted), Err(Failure::UnknownTorrent));
 }
 
 #[test]
