@@ -3,14 +3,12 @@
 mod batch;
 mod figures;
 mod progress;
-mod streams;
 
 use std::io::{self, IsTerminal, Write};
 
 pub use batch::{BatchProgress, BatchView};
 pub use figures::{Figure, Figures, ratio, share};
 pub use progress::{Progress, View, per_minute};
-pub use streams::streams;
 
 /// One line for people: `# ` before it, so that a log is told from rows.
 pub fn note(text: &str) {

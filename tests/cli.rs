@@ -245,12 +245,19 @@ fn the_figures_of_a_crawl_are_served_while_it_runs() {
     let manifest: Value = serde_json::from_str(&read(folder.path(), "data/run.json")).unwrap();
     // Every counter of the summary is a series: under its own name, or as a label of its group.
     for (group, counters) in manifest["counters"].as_object().unwrap() {
-        let (group, label) = match group.as_str() {
-            "lab" => continue,
-            by if by.starts_with("by_") => ("streams", by.strip_prefix("by_").unwrap_or_default()),
-            by if by.starts_with("failures_") => ("stream_failures", by.strip_prefix("failures_").unwrap_or_default()),
-            group => (group, ""),
-        };
+        if group == "lab" {
+            continue;
+        }
+        let families = [
+            ("by_", "streams"),
+            ("failures_", "stream_failures"),
+            ("dials_", "dials"),
+            ("dial_failures_", "dial_failures"),
+        ];
+        let (group, label) = families
+            .iter()
+            .find_map(|(prefix, family)| Some((*family, group.strip_prefix(prefix)?)))
+            .unwrap_or((group.as_str(), ""));
         for key in counters.as_object().unwrap().keys() {
             let plain = format!("estudely_{group}_{key}");
             let found = page.keys().any(|series| {

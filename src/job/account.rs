@@ -1,14 +1,51 @@
 //! The account of fetching: how far peers came, by what transport, why not further, and how long success took.
 
+mod dials;
+
 use std::time::Duration;
 
 use fetcher::{Stage, Stats, stats::Streams};
+use transport::utp;
 use world::{Member as _, Via};
+
+use crate::job::harvest::Harvest;
 
 use crate::report::{Figures, share};
 
+/// What the metadata mind and the transport of one harvest counted, or of several.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Account {
+    pool: Stats,
+    streams: transport::Stats,
+    packets: utp::Stats,
+}
+
+impl Account {
+    /// As it stands; `None` for a harvest that fetches nothing.
+    pub fn of(harvest: &Harvest) -> Option<Self> {
+        Some(Self {
+            pool: *harvest.pool()?.stats(),
+            streams: *harvest.transport().stats(),
+            packets: *harvest.transport().utp_stats(),
+        })
+    }
+
+    /// Adds what another harvest counted.
+    pub fn merge(&mut self, other: &Self) {
+        self.pool.merge(&other.pool);
+        self.streams.merge(&other.streams);
+        self.packets.merge(&other.packets);
+    }
+
+    /// All of it.
+    pub fn figures(&self, figures: &mut Figures) {
+        funnel(figures, &self.pool);
+        dials::dials(figures, &self.streams, &self.packets);
+    }
+}
+
 /// How far peers came, and why they did not come further: each stage with its share of the one before.
-pub fn funnel(figures: &mut Figures, stats: &Stats) {
+fn funnel(figures: &mut Figures, stats: &Stats) {
     figures.group("funnel", "Metadata from peers: how far they came");
     stages(figures, Stage::ALL, |stage| stats.funnel[stage]);
     figures.group(

@@ -19,7 +19,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use crawler::Node;
-use fetcher::Stats;
 use host::Stage;
 use store::journal::Mark;
 use store::wants::Place;
@@ -29,6 +28,7 @@ use world::{Seed, Time};
 use crate::args::FetchArgs;
 use crate::config::{self, Net};
 use crate::exit::Exit;
+use crate::job::account::Account;
 use crate::job::harvest::{self, Harvest, Harvested, Origin};
 use crate::job::lab::Inside;
 use crate::job::metrics::Page;
@@ -176,7 +176,7 @@ struct Run {
     /// Results go nowhere any more, or they cannot be written.
     over: bool,
     /// Of each thread, what its pool counted, and its connections, when it last told.
-    stock: Vec<(Stats, usize)>,
+    stock: Vec<(Account, usize)>,
     shown: Option<Time>,
     /// The part of the list that was behind us when the first infohash was taken.
     part_before: Option<f64>,
@@ -209,7 +209,7 @@ impl Run {
             until: None,
             interrupted: false,
             over: false,
-            stock: vec![(Stats::default(), 0); threads],
+            stock: vec![(Account::default(), 0); threads],
             shown: None,
             part_before: None,
         })
@@ -243,15 +243,15 @@ impl Run {
 
     /// Notes what a thread's pool has counted so far, and its connections.
     fn take_stock(&mut self, lane: usize, harvest: &Harvest) {
-        if let (Some(stock), Some(pool)) = (self.stock.get_mut(lane), harvest.pool()) {
-            *stock = (*pool.stats(), pool.connections());
+        if let (Some(stock), Some(account)) = (self.stock.get_mut(lane), Account::of(harvest)) {
+            *stock = (account, harvest.pool().map_or(0, fetcher::Pool::connections));
         }
     }
 
-    /// What all pools counted.
-    fn stats(&self) -> Stats {
-        let mut sum = Stats::default();
-        self.stock.iter().for_each(|(stats, _)| sum.merge(stats));
+    /// What all threads counted.
+    fn account(&self) -> Account {
+        let mut sum = Account::default();
+        self.stock.iter().for_each(|(account, _)| sum.merge(account));
         sum
     }
 
@@ -311,8 +311,8 @@ impl Run {
             not_done: in_work as u64,
             is_read: self.feed.end().0,
         };
-        let stats = self.stats();
-        self.watched.page.renew(|| summary::figures(&end, &stats, now));
+        let account = self.account();
+        self.watched.page.renew(|| summary::figures(&end, &account, now));
         self.mark()
     }
 
@@ -360,7 +360,7 @@ impl Run {
             not_done: in_work as u64,
             is_read: is_read.0,
         };
-        report::text(&summary::figures(&end, &self.stats(), now).text());
+        report::text(&summary::figures(&end, &self.account(), now).text());
         if let Some(failure) = self.failure {
             return Err(failure.context("the fetch stopped; what was written is whole"));
         }

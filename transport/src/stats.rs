@@ -92,6 +92,35 @@ pub struct Stats {
     pub failed: ByVia<Tally<Reason>>,
 }
 
+impl Stats {
+    /// Adds what another transport counted.
+    pub fn merge(&mut self, other: &Self) {
+        // Each field is named, so that none is forgotten.
+        let Self {
+            dialled,
+            opened,
+            abandoned,
+            heard,
+            accepted,
+            turned_away,
+            again,
+            methods,
+            failed,
+        } = other;
+        self.dialled += dialled;
+        self.opened += opened;
+        self.abandoned += abandoned;
+        self.heard += heard;
+        self.accepted += accepted;
+        self.turned_away += turned_away;
+        self.again += again;
+        self.methods += methods;
+        for (reasons, more) in self.failed.0.iter_mut().zip(&failed.0) {
+            *reasons += more;
+        }
+    }
+}
+
 /// One thing for each way of reaching a peer.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct ByVia<T>([T; 4]);

@@ -5,9 +5,9 @@ use host::{Counters, Ended};
 use world::{Member as _, Time};
 
 use super::{Crawl, Ending};
-use crate::job::account;
+use crate::job::account::Account;
 use crate::job::harvest::{Harvested, Outcome};
-use crate::report::{self, Figures, per_minute, ratio, share, thousands};
+use crate::report::{Figures, per_minute, ratio, share, thousands};
 
 /// What was recorded in this run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -220,9 +220,8 @@ fn manners(figures: &mut Figures, crawl: &Crawl) {
 }
 
 fn fetch(figures: &mut Figures, crawl: &Crawl) {
-    if let Some(pool) = crawl.harvest().pool() {
-        account::funnel(figures, pool.stats());
-        report::streams(figures, crawl.harvest().transport().stats());
+    if let Some(account) = Account::of(crawl.harvest()) {
+        account.figures(figures);
     }
 }
 

@@ -1,10 +1,9 @@
 //! The end of a fetch in figures, each of which says what it counts.
 
-use fetcher::Stats;
 use world::Time;
 
 use super::feed::Counts;
-use crate::job::account::funnel;
+use crate::job::account::Account;
 use crate::report::{Figures, per_minute, share};
 
 /// How a fetch ended.
@@ -22,7 +21,7 @@ pub(super) struct End {
 }
 
 /// The summary.
-pub(super) fn figures(end: &End, stats: &Stats, now: Time) -> Figures {
+pub(super) fn figures(end: &End, account: &Account, now: Time) -> Figures {
     let counts = &end.counts;
     let asked = end.fetched + end.failed + end.not_done;
     let mut figures = Figures::default();
@@ -53,6 +52,6 @@ pub(super) fn figures(end: &End, stats: &Stats, now: Time) -> Figures {
     if now >= Time::from_secs(60) {
         figures.figure("per_minute", per_minute(end.fetched, now), "with metadata per minute");
     }
-    funnel(&mut figures, stats);
+    account.figures(&mut figures);
     figures
 }

@@ -84,3 +84,12 @@ pub struct Stats {
     /// Packets that came to nothing, by reason.
     pub ignored: Tally<Ignored>,
 }
+
+impl Stats {
+    /// Adds what another socket counted.
+    pub fn merge(&mut self, other: &Self) {
+        let Self { counts, ignored } = other;
+        self.counts += counts;
+        self.ignored += ignored;
+    }
+}
