@@ -95,10 +95,8 @@ impl Peers {
     pub(super) fn meet(&mut self, addr: SocketAddr) {
         if let Some(peer) = self.find(addr) {
             peer.via = Some(Via::Utp);
-            if peer.state == State::Done {
-                peer.state = State::Ready;
-            }
         }
+        self.retry(addr);
     }
 
     /// How `addr` is to be dialled, if not by whatever works.
@@ -131,12 +129,18 @@ impl Peers {
 
     /// `addr` waits for its host.
     pub(super) fn set_aside(&mut self, addr: SocketAddr, host: Host) {
-        self.put(addr, State::Aside(host));
+        if let Some(peer) = self.find(addr) {
+            peer.state = State::Aside(host);
+        }
     }
 
-    /// `addr` may be tried, again if it was before.
+    /// `addr` may be tried again if it was before; when its host is free, if it waits for that.
     pub(super) fn retry(&mut self, addr: SocketAddr) {
-        self.put(addr, State::Ready);
+        if let Some(peer) = self.find(addr)
+            && peer.state == State::Done
+        {
+            peer.state = State::Ready;
+        }
     }
 
     /// Whoever waited for `host` may be tried.
@@ -173,12 +177,6 @@ impl Peers {
 
     pub(super) fn is_empty(&self) -> bool {
         self.list.is_empty()
-    }
-
-    fn put(&mut self, addr: SocketAddr, state: State) {
-        if let Some(peer) = self.find(addr) {
-            peer.state = state;
-        }
     }
 
     fn find(&mut self, addr: SocketAddr) -> Option<&mut Peer> {
@@ -247,6 +245,18 @@ mod tests {
         peers.meet(peer(1));
         assert_eq!(peers.awaited().next(), Some(host));
         assert_eq!((peers.named_by(peer(2)), peers.waiting()), (Some(peer(9)), 2));
+    }
+
+    #[test]
+    fn who_waits_for_its_host_waits_on_when_it_may_be_tried_again() {
+        let mut peers = three();
+        let host = Host::of(peer(1), Exclusion::Host);
+        peers.set_aside(peer(1), host);
+        peers.retry(peer(1));
+        assert_eq!(peers.awaited().next(), Some(host));
+        peers.done(peer(2));
+        peers.retry(peer(2));
+        assert_eq!(peers.best(|_| Standing::Unknown), Some(peer(2)));
     }
 
     #[test]
