@@ -6,6 +6,8 @@ mod progress;
 
 use std::io::{self, IsTerminal, Write};
 
+use indicatif::{ProgressBar, ProgressStyle};
+
 pub use batch::{BatchProgress, BatchView};
 pub use figures::{Figure, Figures, ratio, share};
 pub use progress::{Progress, View, per_minute};
@@ -29,6 +31,17 @@ pub fn error(error: &anyhow::Error) {
 /// Writes to stderr. Its loss is no reason to stop: the rows are what the run is for.
 fn say(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// A line that moves, if somebody watches and rows do not go to the same terminal.
+fn moving_line(rows_on_terminal: bool) -> Option<ProgressBar> {
+    (is_watched() && !rows_on_terminal).then(|| {
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise}  {msg}") {
+            bar.set_style(style);
+        }
+        bar
+    })
 }
 
 /// Whether a person watches: then a display that moves is of use.

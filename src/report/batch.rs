@@ -4,10 +4,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use world::Time;
 
-use super::{is_watched, note, thousands};
+use super::{moving_line, note, thousands};
 
 /// Between two lines of a log.
 const LOG_EVERY: Duration = Duration::from_secs(10);
@@ -49,15 +49,8 @@ pub struct BatchProgress {
 impl BatchProgress {
     /// A display if somebody watches and rows do not go to the same terminal; log lines otherwise.
     pub fn new(rows_on_terminal: bool) -> Self {
-        let bar = (is_watched() && !rows_on_terminal).then(|| {
-            let bar = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise}  {msg}") {
-                bar.set_style(style);
-            }
-            bar
-        });
         Self {
-            bar,
+            bar: moving_line(rows_on_terminal),
             logged: Time::ZERO,
             seconds: VecDeque::from([(Time::ZERO, 0)]),
         }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use world::Time;
 
-use super::{is_watched, note, plain, thousands};
+use super::{moving_line, note, plain, thousands};
 
 /// How often the display is redrawn at the most. Faster than a person reads, slower than a terminal minds.
 const REDRAW: Duration = Duration::from_millis(200);
@@ -46,15 +46,8 @@ pub struct Progress {
 impl Progress {
     /// A display if somebody watches and rows do not go to the same terminal; log lines otherwise.
     pub fn new(rows_on_terminal: bool) -> Self {
-        let bar = (is_watched() && !rows_on_terminal).then(|| {
-            let bar = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise}  {msg}") {
-                bar.set_style(style);
-            }
-            bar
-        });
         Self {
-            bar,
+            bar: moving_line(rows_on_terminal),
             drawn: Time::ZERO,
             lines: 0,
         }

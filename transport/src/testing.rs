@@ -44,21 +44,10 @@ pub(crate) fn config() -> Config {
 
 fn socket() -> utp::Config {
     utp::Config {
-        connect: Duration::from_secs(4),
-        syn: Duration::from_secs(1),
-        half_open: Duration::from_secs(8),
         linger: Duration::from_secs(1),
-        idle: Duration::from_secs(150),
         keepalive: None,
         timeouts: 4,
-        max_streams: 100,
-        max_accepted: 50,
-        max_half_open: 20,
-        send_buffer: 1 << 20,
-        receive_window: 1 << 18,
-        reorder_bytes: 1 << 22,
-        target_delay: Duration::from_millis(100),
-        resets_per_second: 10,
+        ..utp::tests::config()
     }
 }
 

@@ -14,7 +14,7 @@ mod stats;
 mod stream;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use config::Config;
 pub use socket::Socket;

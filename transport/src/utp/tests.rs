@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::Config;
 
 /// As the door has it, but with timers short enough for tests to see them.
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config {
         connect: Duration::from_secs(4),
         syn: Duration::from_secs(1),
