@@ -9,7 +9,10 @@ import time
 
 # How our side is held to one way. That no other is open is the address's part: see `relay`, and a client's own settings.
 FLAGS = {
-    "tcp": [],
+    "tcp": ["--no-utp", "--encryption", "disabled"],
+    "utp": ["--encryption", "disabled"],
+    "tcp_mse": ["--no-utp", "--encryption", "forced"],
+    "utp_mse": ["--encryption", "forced"],
 }
 WAYS = tuple(FLAGS)
 

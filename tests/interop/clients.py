@@ -75,10 +75,14 @@ def transmission(root, torrents):
     if not found("transmission-daemon"):
         return
     name = version("transmission-daemon", "transmission")
+    # Where it would rather not encrypt it selects plain text from what we offer, and before 4.1 cannot read what follows: 3.00
+    # takes the handshake that went along for plain, 4.0 stays with RC4. It takes a plain stream then, too.
+    plain = PLAIN if re.match(r"transmission (3|4\.0)", name) else BOTH
     settings = {
         "all": (BOTH, {}),
         "utp off": (TCP, {"utp-enabled": False}),
         "mse required": (ENCRYPTED, {"encryption": 2}),
+        "mse if it must be": (plain, {"encryption": 0}),
     }
     # Up to 3.00 an empty key, as a version 2 file tree has it, is a syntax error. A version 2 torrent alone is none yet.
     versions = ("v1",) if name.startswith("transmission 3") else ("v1", "hybrid")
@@ -86,7 +90,7 @@ def transmission(root, torrents):
         home, port = folder(root, f"transmission-{number}"), 29_100 + number
         with open(os.path.join(home, "settings.json"), "w", encoding="utf-8") as out:
             json.dump({
-                "peer-port": port, "encryption": 0, "utp-enabled": True, "download-dir": torrents[0].save_path,
+                "peer-port": port, "encryption": 1, "utp-enabled": True, "download-dir": torrents[0].save_path,
                 "watch-dir": folder(home, "watched", [t for t in torrents if t.version in versions]), "watch-dir-enabled": True,
                 "rpc-enabled": False, "dht-enabled": False, "lpd-enabled": False, "port-forwarding-enabled": False,
                 "download-queue-enabled": False, **own}, out)

@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 from cells import WAYS, Cells
-from clients import CLIENTS, folder
+from clients import CLIENTS, UTP, folder
 from planted import plant
 from relay import UdpRelay
 from scripted_peer import BLOCK, Wire
@@ -46,9 +46,10 @@ def matrix(cells, seeder, torrents):
     if not cells.ready(seeder, [key for torrent in seeded for key in seeder.keys(torrent)]):
         return
     told = ut_metadata(seeder, seeded[0])
+    # Before this, `ready` came to it at its own address, by whatever way it takes.
     relay = UdpRelay(seeder.address[0], seeder.address)
     for way in WAYS:
-        address = relay.address if way.startswith("utp") and "tcp" in seeder.ways else seeder.address
+        address = relay.address if way in UTP else seeder.address
         if way not in seeder.ways:
             cells.must_fail(seeder, way, told, address, seeded[0], seeder.keys(seeded[0])[0], "no metadata")
             continue

@@ -9,7 +9,8 @@ import threading
 class UdpRelay:
     """Passes datagrams between whoever sends to `address` and the client at `to`, and loses some if told to.
 
-    Nobody listens for TCP at `address`. Each sender gets a port of its own toward the client.
+    Nobody listens for TCP at `address`. Toward the client each sender has a host of its own: some clients take one
+    connection from a host at a time, and hold one that has ended for a second more.
     """
 
     def __init__(self, host, to, loss=0.0, seed=1):
@@ -39,7 +40,8 @@ class UdpRelay:
             self.ours.sendto(data, key.data)
             return
         if sender not in self.ports:
-            port = self.ports[sender] = udp(self.address[0])
+            number = len(self.ports)
+            port = self.ports[sender] = udp(f"127.8.{number // 250}.{number % 250 + 1}")
             self.selector.register(port, selectors.EVENT_READ, sender)
         self.ports[sender].sendto(data, self.to)
 

@@ -10,8 +10,9 @@ import tempfile
 import libtorrent as lt
 
 from cells import WAYS, Cells
-from clients import Seeder
+from clients import UTP, Seeder
 from program import HOST, Running
+from relay import UdpRelay
 from scripted_peer import Wire
 from swarm import PORT, SETTINGS, Swarm, rows, wait_until
 
@@ -50,9 +51,10 @@ def main():
         client = f"127.0.6.{WAYS.index(way) + 1}"
         through_libtorrent(swarm, shown, us, client, way)
         print(f"libtorrent with a magnet link and us as its only peer gets them all by {way}")
-    ours = Seeder("ours", "crawl", us, WAYS)
-    for key in shown:
-        cells.must_succeed(ours, "tcp", 1, us, swarm.planted[key], key)
+    ours, relay = Seeder("ours", "crawl", us, WAYS), UdpRelay(HOST, us)
+    for way in WAYS:
+        for key in shown:
+            cells.must_succeed(ours, way, 1, relay.address if way in UTP else us, swarm.planted[key], key)
     crawl.interrupt()
     cells.end()
 
