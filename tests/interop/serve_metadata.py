@@ -23,6 +23,8 @@ ONLY = {
     "tcp_mse": {"enable_outgoing_utp": False, "out_enc_policy": lt.enc_policy.forced},
     "utp_mse": {"enable_outgoing_tcp": False, "out_enc_policy": lt.enc_policy.forced},
 }
+# To end a session takes seconds, so none is.
+sessions = []
 
 
 def main():
@@ -48,8 +50,7 @@ def main():
         by_hand(swarm.planted[key], key, us)
     print("a peer in Python gets them all, by ut_metadata under id 255")
     for way in WAYS:
-        client = f"127.0.6.{WAYS.index(way) + 1}"
-        through_libtorrent(swarm, shown, us, client, way)
+        through_libtorrent(swarm, shown, us, way)
         print(f"libtorrent with a magnet link and us as its only peer gets them all by {way}")
     ours, relay = Seeder("ours", "crawl", us, WAYS), UdpRelay(HOST, us)
     for way in WAYS:
@@ -66,24 +67,30 @@ def by_hand(torrent, key, us):
     assert raw == torrent.raw, f"{key}: other bytes than planted"
 
 
-def through_libtorrent(swarm, shown, us, address, way):
-    """One session that knows infohashes and us, and has no DHT."""
-    session = lt.session({**SETTINGS, **ONLY[way], "enable_dht": False, "listen_interfaces": f"{address}:{PORT}"})
+def through_libtorrent(swarm, shown, us, way):
+    """Sessions that know one infohash and us, and have no DHT. Each has an address of its own, as a host has one connection
+    with us at a time: a second that comes meanwhile is closed."""
     magnets = {}
-    for key in shown:
+    for number, key in enumerate(shown):
+        address = f"127.0.6.{10 * (WAYS.index(way) + 1) + number}"
+        settings = {**SETTINGS, **ONLY[way], "enable_dht": False, "listen_interfaces": f"{address}:{PORT}", "outgoing_interfaces": address}
+        session = lt.session(settings)
+        sessions.append(session)
         magnet = lt.parse_magnet_uri(lt.make_magnet_uri(swarm.planted[key].info))
         magnet.save_path = swarm.planted[key].save_path
-        magnets[key] = session.add_torrent(magnet)
+        magnets[key] = session, session.add_torrent(magnet)
 
     def connected():
-        for handle in magnets.values():
+        for _, handle in magnets.values():
             if not handle.status().has_metadata and not handle.get_peer_info():
                 handle.connect_peer(us)
-        return all(handle.status().has_metadata for handle in magnets.values())
+        return all(handle.status().has_metadata for _, handle in magnets.values())
 
     wait_until(connected, 60, f"libtorrent has all metadata by {way}")
-    for key, handle in magnets.items():
+    for key, (session, handle) in magnets.items():
         assert bytes(handle.torrent_file().info_section()) == swarm.planted[key].raw, f"{key}: other bytes than planted"
+        # It would stay, and we take a few dozen strangers at a time.
+        session.remove_torrent(handle)
 
 
 if __name__ == "__main__":
