@@ -10,7 +10,7 @@ import tempfile
 import libtorrent as lt
 
 from cells import WAYS, Cells
-from clients import UTP, Seeder
+from clients import ENCRYPTED, PLAIN, UTP, Seeder, folder
 from program import HOST, Running
 from relay import UdpRelay
 from scripted_peer import Wire
@@ -23,6 +23,8 @@ ONLY = {
     "tcp_mse": {"enable_outgoing_utp": False, "out_enc_policy": lt.enc_policy.forced},
     "utp_mse": {"enable_outgoing_tcp": False, "out_enc_policy": lt.enc_policy.forced},
 }
+# What each of our policies for encryption lets in.
+POLICIES = {"enabled": WAYS, "forced": ENCRYPTED, "disabled": PLAIN}
 # To end a session takes seconds, so none is.
 sessions = []
 
@@ -33,31 +35,51 @@ def main():
     swarm = Swarm(root, sessions=6, torrents=8)
     swarm.announced(1.0)
     shown = sorted(swarm.shown())
-    output = os.path.join(root, "metadata.txt")
-    crawl = Running(sys.argv[1], root, "crawl", "--bootstrap", f"{swarm.addresses[0]}:{PORT}", "--output", output,
-                    "--overall-timeout", "300")
-    us = (HOST, crawl.port())
-
-    def fetched():
-        if not os.path.exists(output):
-            return False
-        with open(output, newline="", encoding="utf-8") as table:
-            return set(shown) <= {row["infohash"] for row in rows(table) if row["metadata_ok"] == "True"}
-
-    crawl.wait(fetched, 120, "the crawl has metadata for everything")
-    print(f"the crawl has fetched {len(shown)} infohashes, and is asked for them now")
+    crawls = {policy: crawling(sys.argv[1], folder(root, policy), swarm, policy) for policy in POLICIES}
+    addresses = {policy: (HOST, crawl.port()) for policy, crawl in crawls.items()}
+    for policy, crawl in crawls.items():
+        crawl.wait(lambda: fetched_by(crawl, shown), 120, "the crawl has metadata for everything")
+    print(f"crawls have fetched {len(shown)} infohashes, and are asked for them now")
+    us = addresses["enabled"]
     for key in shown:
         by_hand(swarm.planted[key], key, us)
     print("a peer in Python gets them all, by ut_metadata under id 255")
     for way in WAYS:
         through_libtorrent(swarm, shown, us, way)
         print(f"libtorrent with a magnet link and us as its only peer gets them all by {way}")
-    ours, relay = Seeder("ours", "crawl", us, WAYS), UdpRelay(HOST, us)
-    for way in WAYS:
-        for key in shown:
-            cells.must_succeed(ours, way, 1, relay.address if way in UTP else us, swarm.planted[key], key)
-    crawl.interrupt()
+    for policy, address in addresses.items():
+        among_ourselves(cells, swarm, shown, policy, address)
+    for crawl in crawls.values():
+        crawl.interrupt()
     cells.end()
+
+
+def crawling(estudely, home, swarm, policy):
+    crawl = Running(estudely, home, "crawl", "--bootstrap", f"{swarm.addresses[0]}:{PORT}", "--encryption", policy,
+                    "--output", os.path.join(home, "metadata.txt"), "--overall-timeout", "300")
+    crawl.output = os.path.join(home, "metadata.txt")
+    return crawl
+
+
+def fetched_by(crawl, shown):
+    if not os.path.exists(crawl.output):
+        return False
+    with open(crawl.output, newline="", encoding="utf-8") as table:
+        return set(shown) <= {row["infohash"] for row in rows(table) if row["metadata_ok"] == "True"}
+
+
+def among_ourselves(cells, swarm, shown, policy, us):
+    """Our fetch, held to each way, and by whatever works."""
+    ours, relay = Seeder("ours", f"encryption {policy}", us, POLICIES[policy]), UdpRelay(HOST, us)
+    for way in WAYS:
+        address = relay.address if way in UTP else us
+        if way not in ours.ways:
+            cells.must_fail(ours, way, 1, address, swarm.planted[shown[0]], shown[0], "no metadata")
+            continue
+        for key in shown:
+            cells.must_succeed(ours, way, 1, address, swarm.planted[key], key)
+    fetched = cells.attempt(us, shown[0])
+    cells.check(fetched.ok and fetched.via == ours.ways[0], f"with encryption {policy} we are reached by {fetched.via}")
 
 
 def by_hand(torrent, key, us):
