@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use wire::InfoHash;
-use world::{Closed, ConnId, Effect, Input, KeyedMap, Output, Seed, Time, Via};
+use world::{Closed, ConnId, ConnMap, Effect, Input, Output, Seed, Time, Via};
 
 use crate::carrier::Carrier;
 use crate::ladder::Ladder;
@@ -36,8 +36,8 @@ pub const HELD_MAX: usize = 1024;
 /// [`receive`](Self::receive), and then polls until nothing comes.
 pub struct Transport {
     config: Config,
-    streams: KeyedMap<ConnId, Stream>,
-    legs: KeyedMap<ConnId, Leg>,
+    streams: ConnMap<Stream>,
+    legs: ConnMap<Leg>,
     next_leg: u64,
     /// Which stream is to be looked at when; each is there once, at [`Stream::alarm`].
     alarms: BTreeSet<(Time, ConnId)>,
@@ -108,8 +108,8 @@ impl Transport {
     pub fn new(config: Config, seed: Seed) -> Self {
         let seed = seed.derive("transport");
         Self {
-            streams: KeyedMap::with_hasher(seed.derive("streams").hasher()),
-            legs: KeyedMap::with_hasher(seed.derive("legs").hasher()),
+            streams: ConnMap::default(),
+            legs: ConnMap::default(),
             next_leg: ConnId::INNER,
             alarms: BTreeSet::new(),
             memory: Memory::new(config.memory, seed.derive("memory")),
