@@ -223,7 +223,7 @@ impl Run {
             Event::Record(harvested) => self.record(&harvested),
             Event::Pulse => {
                 self.take_stock(lane, fetch.harvest());
-                self.pulse(now).map(|()| Kept::Yes(false))
+                self.pulse(now)
             }
             Event::Attempt(attempt) => self.watched.recorder.fetch(&attempt).map(|()| Kept::Yes(false)),
             Event::Leaving => {
@@ -278,11 +278,14 @@ impl Run {
         Ok(kept)
     }
 
-    /// Once a second: what the reader has to say, the display, and the mark in the journal.
-    fn pulse(&mut self, now: Time) -> anyhow::Result<()> {
+    /// Once a second: rows that wait, what the reader has to say, the display, and the mark in the journal.
+    fn pulse(&mut self, now: Time) -> anyhow::Result<Kept> {
+        if !self.results.say()? {
+            return Ok(Kept::Nowhere);
+        }
         // Each thread has a pulse.
         if self.shown.is_some_and(|shown| now.since(shown) < SHOW_AFTER) {
-            return Ok(());
+            return Ok(Kept::Yes(false));
         }
         self.shown = Some(now);
         let (counts, in_work, notes) = self.feed.look();
@@ -313,7 +316,7 @@ impl Run {
         };
         let account = self.account();
         self.watched.page.renew(|| summary::figures(&end, &account, now));
-        self.mark()
+        self.mark().map(|()| Kept::Yes(false))
     }
 
     /// How much of the list is behind us, and was before this run.
@@ -342,6 +345,8 @@ impl Run {
         self.feed.close();
         let (counts, in_work, notes) = self.feed.look();
         notes.iter().for_each(|line| note(line));
+        let unsaid = self.results.say().err();
+        self.failure = self.failure.or(unsaid);
         if self.failure.is_none() {
             self.failure = self.mark().and_then(|()| self.results.seal()).err();
         }

@@ -1,5 +1,6 @@
 //! Results of `fetch`: rows to stdout, or to a file with a journal that lets the same command go on.
 
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -33,7 +34,15 @@ pub struct Results {
     fetched: u64,
     failed: u64,
     block: Vec<u8>,
+    /// Rows for stdout that were not said yet; at most [`UNSAID_MAX`] and one more.
+    unsaid: Vec<u8>,
+    /// So many bytes of rows may wait: none where a person sees them come.
+    may_wait: usize,
 }
+
+/// Rows for a pipe wait until there are as many bytes of them, or for the next [`Results::say`]: a call for each row would
+/// wake whoever reads them each time, too.
+const UNSAID_MAX: usize = 16 << 10;
 
 struct File {
     path: PathBuf,
@@ -58,6 +67,8 @@ impl Results {
             fetched: 0,
             failed: 0,
             block: Vec::new(),
+            unsaid: Vec::new(),
+            may_wait: if io::stdout().is_terminal() { 0 } else { UNSAID_MAX },
         };
         if let Some(path) = &args.rows.output {
             let rows = open_file(path, results.form(), args.rows.fresh, earlier)?;
@@ -116,9 +127,27 @@ impl Results {
         }
         let is_kept = match &mut self.file {
             Some(file) => file.put(harvested, fetched, &self.block, at).map(|()| true)?,
-            None => self.block.is_empty() || to_stdout(&self.block)?,
+            None => {
+                self.unsaid.extend_from_slice(&self.block);
+                self.unsaid.len() <= self.may_wait || self.say()?
+            }
         };
         Ok(if is_kept { Kept::Yes(fetched) } else { Kept::Nowhere })
+    }
+
+    /// Writes the rows that wait to stdout; false if nobody reads it any more. To be called once a second.
+    ///
+    /// # Errors
+    ///
+    /// When stdout cannot be written.
+    pub fn say(&mut self) -> anyhow::Result<bool> {
+        if self.unsaid.is_empty() {
+            return Ok(true);
+        }
+        let said = to_stdout(&self.unsaid);
+        // Nothing is said twice, whatever became of it.
+        self.unsaid.clear();
+        said
     }
 
     /// Remembers how far the list is done.
