@@ -438,6 +438,14 @@ pub fn node(
     }
 }
 
+/// The metadata mind of a fetch, which lasts as long as its list: strangers hardly come to know of it, and a large shelf is
+/// cold memory for each info dictionary (18,700 page faults for 5,000 of them, against 11,300).
+pub fn pool_of_a_list(net: &Net, attempts_per_infohash: u32, peers_per_infohash: u32) -> fetcher::Config {
+    let mut pool = pool(net, attempts_per_infohash, peers_per_infohash);
+    pool.serving.shelf_bytes = (4 << 20) / net.threads;
+    pool
+}
+
 /// The metadata mind.
 pub fn pool(net: &Net, attempts_per_infohash: u32, peers_per_infohash: u32) -> fetcher::Config {
     fetcher::Config {
@@ -497,7 +505,8 @@ pub fn pool(net: &Net, attempts_per_infohash: u32, peers_per_infohash: u32) -> f
             success_half_life: Duration::from_secs(6 * 3600),
         },
         serving: fetcher::config::Serving {
-            callers: 32,
+            // Half of those that the host accepts: libtorrent stays for as long as it may.
+            callers: 128,
             shelf_entries: 1_000 / net.threads,
             shelf_bytes: (32 << 20) / net.threads,
             times: 2,

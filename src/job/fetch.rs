@@ -117,7 +117,7 @@ struct Joined {
 fn join(args: &FetchArgs, net: &Net, chance: Chance, needs_dht: bool) -> anyhow::Result<Joined> {
     let peers = u32::try_from(config::PEERS_PER_WANT).unwrap_or(u32::MAX);
     let harvest = |net: &Net, node: Option<Node>, seed: Seed| {
-        let config = config::pool(net, args.metadata_peer_attempts, peers);
+        let config = config::pool_of_a_list(net, args.metadata_peer_attempts, peers);
         let pool = fetcher::Pool::new(config, seed.derive("pool"));
         let limits = harvest::Limits {
             known_from: Origin::Given,
