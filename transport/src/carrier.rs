@@ -4,7 +4,7 @@ use world::Via;
 
 /// What carries the bytes of a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Carrier {
+pub(crate) enum Carrier {
     /// The world's own streams.
     Tcp,
     /// Our own, over datagrams (BEP 29).
@@ -13,7 +13,7 @@ pub enum Carrier {
 
 impl Carrier {
     /// What carries a stream of this kind.
-    pub const fn of(via: Via) -> Self {
+    pub(crate) const fn of(via: Via) -> Self {
         match via {
             Via::Tcp | Via::TcpMse => Self::Tcp,
             Via::Utp | Via::UtpMse => Self::Utp,
@@ -21,7 +21,7 @@ impl Carrier {
     }
 
     /// The kind of stream that this carries, plain or encrypted.
-    pub const fn via(self, encrypted: bool) -> Via {
+    pub(crate) const fn via(self, encrypted: bool) -> Via {
         match (self, encrypted) {
             (Self::Tcp, false) => Via::Tcp,
             (Self::Tcp, true) => Via::TcpMse,
@@ -32,6 +32,6 @@ impl Carrier {
 }
 
 /// Whether a stream of this kind is under message stream encryption.
-pub const fn is_encrypted(via: Via) -> bool {
+pub(crate) const fn is_encrypted(via: Via) -> bool {
     matches!(via, Via::TcpMse | Via::UtpMse)
 }

@@ -21,8 +21,6 @@ mod testing;
 pub mod utp;
 
 pub use above::Above;
-pub use carrier::{Carrier, is_encrypted};
 pub use config::{Config, Policy};
-pub use memory::Standing;
 pub use stats::Stats;
-pub use streams::{HELD_MAX, Transport};
+pub use streams::Transport;

@@ -19,13 +19,13 @@ const MOST: u8 = 7;
 
 /// How to begin with an endpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Standing {
+pub(crate) struct Standing {
     /// What to dial first, if anything is known of the endpoint or its network; else TCP.
-    pub first: Option<Carrier>,
+    pub(crate) first: Option<Carrier>,
     /// Dial the other carrier at once, too: the network speaks for uTP, the endpoint is new.
-    pub both: bool,
+    pub(crate) both: bool,
     /// Begin with an encrypted handshake.
-    pub encrypted: bool,
+    pub(crate) encrypted: bool,
 }
 
 /// Bounded: when full, what was not added to for longest is forgotten.

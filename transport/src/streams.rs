@@ -24,11 +24,11 @@ use crate::mse::{Admitted, Initiator, Responder, Secured};
 use crate::outbox::Outbox;
 use crate::stats::{ByVia, Reason};
 use crate::utp;
-use crate::{Above, Config, Standing, Stats};
+use crate::{Above, Config, Stats};
 
 /// Most bytes of one stream that are kept: what was written before the peer's first byte, to be said again on another leg,
 /// or what waits for the end of a handshake. A handshake of BEP 3 and the first messages after it fit.
-pub const HELD_MAX: usize = 1024;
+pub(crate) const HELD_MAX: usize = 1024;
 
 /// Streams to peers, by whatever works.
 ///
@@ -125,11 +125,9 @@ impl Transport {
         }
     }
 
-    /// Whether a datagram is of a stream (uTP, BEP 29: type and version 1), not a DHT message, which begins with `d`.
+    /// Whether a datagram is of a stream, not a DHT message.
     pub fn claims(datagram: &[u8]) -> bool {
-        datagram
-            .first()
-            .is_some_and(|first| first & 0x0f == 1 && first >> 4 <= 4)
+        wire::utp::begins(datagram)
     }
 
     /// Strangers may call about this infohash under encryption, too. Of more than the limit, the first give way.
@@ -142,18 +140,13 @@ impl Transport {
         self.admitted.dismiss(info_hash);
     }
 
-    /// How a dial of `peer` would begin.
-    pub fn standing(&self, now: Time, peer: SocketAddr) -> Standing {
-        self.memory.standing(now, peer)
-    }
-
     /// What a stream is, as far as is known; `None` if there is none of this number.
-    pub fn via(&self, conn: ConnId) -> Option<Via> {
+    pub(crate) fn via(&self, conn: ConnId) -> Option<Via> {
         self.streams.get(&conn).map(|stream| stream.via)
     }
 
     /// Streams being dialled or open.
-    pub fn streams(&self) -> usize {
+    pub(crate) fn streams(&self) -> usize {
         self.streams.len()
     }
 

@@ -7,7 +7,6 @@ use wire::krpc::{Body, Message, Method, Query, Reply};
 use world::Time;
 
 use super::Lab;
-use super::streams::is_utp;
 use crate::address::Host;
 use crate::answer::{Asked, Said, put_rumours};
 use crate::client::{Habits, Kind};
@@ -34,7 +33,7 @@ const PROMPT: Duration = Duration::from_millis(500);
 
 impl Lab {
     pub(super) fn datagram(&mut self, now: Time, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
-        if is_utp(bytes) {
+        if wire::utp::begins(bytes) {
             return self.stream_packet(now, from, to, bytes);
         }
         let (IpAddr::V4(client), IpAddr::V4(ip)) = (from.ip(), to.ip()) else {

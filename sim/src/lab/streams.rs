@@ -32,13 +32,6 @@ pub(crate) const UTP: utp::Config = utp::Config {
     resets_per_second: 1_000,
 };
 
-/// Whether a datagram is of a uTP stream: version 1 and one of five types (BEP 29). KRPC begins with `d`.
-pub(super) fn is_utp(datagram: &[u8]) -> bool {
-    datagram
-        .first()
-        .is_some_and(|first| first & 0x0f == 1 && first >> 4 <= 4)
-}
-
 /// Whether a connection is carried by the lab's own uTP, not by the world.
 const fn is_inner(conn: ConnId) -> bool {
     conn.0 & ConnId::INNER != 0

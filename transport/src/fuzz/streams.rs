@@ -8,6 +8,7 @@ use wire::handshake::Handshake;
 use wire::{InfoHash, PeerId};
 use world::{Closed, ConnId, Effect, Input, Member, Output, Seed, Time, Via};
 
+use super::steps::Steps;
 use crate::config::{Deadlines, Limits, Memory};
 use crate::mse::{KEY_LEN, Level};
 use crate::{Above, Config, Policy, Transport, utp};
@@ -30,28 +31,7 @@ pub fn streams(bytes: &[u8]) {
     run.finish();
 }
 
-/// What is left of the list.
-struct Steps<'a>(&'a [u8]);
-
-impl<'a> Steps<'a> {
-    /// The next number; 0 when the list is over.
-    fn next(&mut self) -> u8 {
-        let (&first, rest) = self.0.split_first().unwrap_or((&0, &[]));
-        self.0 = rest;
-        first
-    }
-
-    fn one_of<T: Copy>(&mut self, choices: &[T]) -> Option<T> {
-        let at = usize::from(self.next()).checked_rem(choices.len())?;
-        choices.get(at).copied()
-    }
-
-    fn take(&mut self, len: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at_checked(len).unwrap_or((self.0, &[]));
-        self.0 = rest;
-        taken
-    }
-
+impl Steps<'_> {
     /// What somebody says: a greeting, part of one, a key, or anything.
     fn speech(&mut self) -> Vec<u8> {
         let mut greeting = Vec::new();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use wire::utp::{Header, Kind, Packet};
 use world::{ConnId, Effect, Output, Seed, Time};
 
+use super::steps::Steps;
 use crate::Above;
 use crate::utp::{Config, Socket};
 
@@ -46,21 +47,7 @@ pub fn utp(bytes: &[u8]) {
     }
 }
 
-struct Steps<'a>(&'a [u8]);
-
-impl<'a> Steps<'a> {
-    fn next(&mut self) -> u8 {
-        let (&first, rest) = self.0.split_first().unwrap_or((&0, &[]));
-        self.0 = rest;
-        first
-    }
-
-    fn take(&mut self, len: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at_checked(len).unwrap_or((self.0, &[]));
-        self.0 = rest;
-        taken
-    }
-
+impl Steps<'_> {
     fn pass(&mut self, now: Time) -> Time {
         let shift = self.next() % 18;
         now + Duration::from_micros(u64::from(self.next()) << shift)

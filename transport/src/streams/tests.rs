@@ -6,8 +6,9 @@ use world::{Closed, ConnId, Effect, Input, Member, Time, Via};
 
 use crate::mse::{Level, Method};
 use crate::stats::Reason;
+use crate::streams::HELD_MAX;
 use crate::testing::{TORRENT, Tcp, Told, World, config, greeting};
-use crate::{Config, HELD_MAX, Policy};
+use crate::{Config, Policy};
 
 const MILLI: Duration = Duration::from_millis(1);
 

@@ -76,14 +76,8 @@ impl Socket {
 
     /// Opens a stream. Answered by [`Above::Opened`] or [`Above::Closed`]; bytes may be written before that.
     pub fn dial(&mut self, now: Time, conn: ConnId, to: SocketAddr) {
-        self.dial_from(now, conn, None, to);
-    }
-
-    /// Opens a stream from the local address and port `from`, as datagrams to it will show them; only a lab, which has
-    /// many, names one.
-    pub fn dial_from(&mut self, now: Time, conn: ConnId, from: Option<SocketAddr>, to: SocketAddr) {
         let key = (self.table.len() < self.shared.config.max_streams)
-            .then(|| self.fresh_key(from, to))
+            .then(|| self.fresh_key(to))
             .flatten();
         let slot = key.and_then(|key| {
             let seq_nr = self.rng.random();
@@ -104,11 +98,11 @@ impl Socket {
 
     /// A number that no other stream with `remote` has, nor has the next one: it is the other direction's. `None` if
     /// several draws were taken, which means thousands of streams with one endpoint.
-    fn fresh_key(&mut self, local: Option<SocketAddr>, remote: SocketAddr) -> Option<Key> {
+    fn fresh_key(&mut self, remote: SocketAddr) -> Option<Key> {
         (0..8)
             .map(|_| Key {
                 remote,
-                local,
+                local: None,
                 recv_id: self.rng.random(),
             })
             .find(|key| {
