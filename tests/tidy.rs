@@ -15,13 +15,23 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crawler", &["wire", "world"]),
     ("fetcher", &["wire", "world"]),
     ("transport", &["wire", "world"]),
+    ("engine", &["wire", "world"]),
     ("host", &["world"]),
     ("sim", &["transport", "wire", "world"]),
     ("store", &["wire"]),
 ];
 
 /// Rooms that decide, translate or remember, and touch nothing.
-const PURE: &[&str] = &["wire", "world", "crawler", "fetcher", "transport", "sim", "store"];
+const PURE: &[&str] = &[
+    "wire",
+    "world",
+    "crawler",
+    "fetcher",
+    "transport",
+    "engine",
+    "sim",
+    "store",
+];
 
 /// Crates that touch the world. Only `host` and the door may be built with them.
 const TOUCHING: &[&str] = &[

@@ -160,12 +160,16 @@ impl Machine for Node {
         match input {
             Input::Datagram { from, bytes, .. } => self.receive(now, from, bytes),
             Input::Stop => self.stop(now),
-            // A tick is what the polls that follow it make of the time; connections are the fetcher's.
+            // A tick is what the polls that follow it make of the time; all else is of others.
             Input::Tick
             | Input::Opened { .. }
             | Input::Accepted { .. }
             | Input::Received { .. }
-            | Input::Closed { .. } => {}
+            | Input::Closed { .. }
+            | Input::Flushed { .. }
+            | Input::Disk { .. }
+            | Input::Http { .. }
+            | Input::Resolved { .. } => {}
         }
     }
 

@@ -325,6 +325,8 @@ impl Machine for Pool {
             Input::Closed { conn, why } => self.closed(now, conn, why),
             Input::Accepted { conn, from, via, .. } => self.accepted(now, conn, from, via),
             Input::Stop => self.stop(now),
+            // It asks for nothing that these answer.
+            Input::Flushed { .. } | Input::Disk { .. } | Input::Http { .. } | Input::Resolved { .. } => {}
             Input::Tick | Input::Datagram { .. } => {}
         }
         self.expire(now);

@@ -16,7 +16,7 @@ use world::{Effect, Input, Machine, Output, Time, Via};
 
 use crate::clock::Clock;
 use crate::meter::Metering;
-use crate::tcp::{Called, Step, Tcp};
+use crate::tcp::{Called, Late, Step, Tcp};
 use crate::udp::{Batch, Udp};
 use crate::{Counters, HostError, Stage, Stopper};
 
@@ -28,7 +28,7 @@ const ACCEPTS_PER_TURN: usize = 64;
 const CONNECTIONS_PER_TURN: usize = 64;
 /// Steps of one connection before the next one's turn; each reads up to [`READ_BUFFER`].
 const STEPS_PER_CONNECTION: usize = 4;
-/// Ends of connections told in a turn that came about while the machine was polled.
+/// What came about on connections while the machine was polled, and is told in one turn.
 const LATE_PER_TURN: usize = 256;
 /// Bytes read from a connection at once: four blocks of metadata.
 const READ_BUFFER: usize = 64 * 1024;
@@ -114,6 +114,8 @@ impl World {
                 self.tcp.write(conn, payload, &mut self.counters);
             }
             Effect::Close { conn } => self.tcp.close(now, conn),
+            Effect::Report { conn } => self.tcp.report(conn),
+            Effect::Disk { .. } | Effect::Fetch { .. } | Effect::CancelFetch { .. } | Effect::Resolve { .. } => {}
         }
     }
 
@@ -335,6 +337,7 @@ where
                     let bytes = read.get(..len).unwrap_or_default();
                     self.tell(now, Input::Received { conn, bytes })
                 }
+                Step::Flushed(conn) => self.tell(now, Input::Flushed { conn }),
                 Step::Closed(conn, why) => self.tell(now, Input::Closed { conn, why }),
             };
             self.read = read;
@@ -349,10 +352,14 @@ where
 
     fn late_ends(&mut self) -> Flow<()> {
         for _ in 0..LATE_PER_TURN {
-            let Some((conn, why)) = self.world.tcp.next_late() else {
+            let Some(late) = self.world.tcp.next_late() else {
                 break;
             };
-            self.tell(self.clock.now(), Input::Closed { conn, why })?;
+            let input = match late {
+                Late::Closed(conn, why) => Input::Closed { conn, why },
+                Late::Flushed(conn) => Input::Flushed { conn },
+            };
+            self.tell(self.clock.now(), input)?;
         }
         Flow::Continue(())
     }

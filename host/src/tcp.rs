@@ -45,9 +45,9 @@ pub(crate) struct Tcp {
     next_accepted: u64,
     /// Closed by the machine with bytes unsent, oldest first, and when their time is up.
     closing: VecDeque<(Time, usize, ConnId)>,
-    /// Ends that came about while the machine was being polled; told to it afterwards. Never more than the numbers that
+    /// What came about while the machine was being polled; told to it afterwards. Never more than twice the numbers that
     /// the machine has given out.
-    late: VecDeque<(ConnId, Closed)>,
+    late: VecDeque<Late>,
 }
 
 struct Listener {
@@ -68,6 +68,25 @@ struct Conn {
     /// Written by the machine, not taken by the kernel. At most [`Limits::write_buffer`] bytes, then
     /// [`Closed::Congested`].
     unsent: VecDeque<u8>,
+    /// The machine wants to know when nothing is unsent.
+    reports: bool,
+}
+
+/// What came about on a connection while the machine was being polled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Late {
+    /// It ended.
+    Closed(ConnId, Closed),
+    /// All that was written is with the kernel.
+    Flushed(ConnId),
+}
+
+impl Late {
+    const fn conn(self) -> ConnId {
+        match self {
+            Self::Closed(conn, _) | Self::Flushed(conn) => conn,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -88,6 +107,8 @@ pub(crate) enum Step {
     Opened(ConnId),
     /// So many bytes are in the buffer.
     Received(ConnId, usize),
+    /// All that was written is with the kernel, which it was to report.
+    Flushed(ConnId),
     /// It ended, and is gone.
     Closed(ConnId, Closed),
 }
@@ -155,8 +176,8 @@ impl Tcp {
         }
     }
 
-    /// An end that is still to be told.
-    pub(crate) fn next_late(&mut self) -> Option<(ConnId, Closed)> {
+    /// What is still to be told.
+    pub(crate) fn next_late(&mut self) -> Option<Late> {
         self.late.pop_front()
     }
 
@@ -258,7 +279,7 @@ impl Tcp {
             Ok(stream) => self.insert(id, stream, Phase::Dialling),
             Err(why) => {
                 counters.dial_no_room += u64::from(why == Closed::NoRoom);
-                self.late.push_back((id, why));
+                self.late.push_back(Late::Closed(id, why));
             }
         }
     }
@@ -295,12 +316,25 @@ impl Tcp {
         self.look_again(slot);
     }
 
+    /// Says when all that was written is with the kernel.
+    pub(crate) fn report(&mut self, id: ConnId) {
+        let Some(&slot) = self.by_id.get(&id) else {
+            return;
+        };
+        match self.conn_mut(slot) {
+            Some(conn) if conn.phase == Phase::Open && conn.unsent.is_empty() => self.late.push_back(Late::Flushed(id)),
+            Some(conn) => conn.reports = true,
+            None => {}
+        }
+    }
+
     /// Closes a connection for the machine, which hears no more of it.
     pub(crate) fn close(&mut self, now: Time, id: ConnId) {
         let Some(slot) = self.by_id.remove(&id) else {
-            self.late.retain(|(late, _)| *late != id);
+            self.late.retain(|late| late.conn() != id);
             return;
         };
+        self.late.retain(|late| late.conn() != id);
         let until = now + self.limits.close_grace;
         match self.conn_mut(slot) {
             Some(conn) if conn.phase == Phase::Open && !conn.unsent.is_empty() => {
@@ -340,8 +374,10 @@ impl Tcp {
             }
             return Step::Idle;
         }
-        if matches!(flushed, Poll::Ready(Err(_))) {
-            return self.end(slot, Closed::Reset);
+        match flushed {
+            Poll::Ready(Err(_)) => return self.end(slot, Closed::Reset),
+            Poll::Ready(Ok(())) if std::mem::take(&mut conn.reports) => return Step::Flushed(id),
+            _ => {}
         }
         match conn.poll_read(&mut cx, buffer) {
             Poll::Pending => Step::Idle,
@@ -372,6 +408,7 @@ impl Tcp {
             stream,
             phase,
             unsent: VecDeque::new(),
+            reports: false,
         };
         let at = self.free.pop().unwrap_or_else(|| {
             let note = SlotWaker::new(self.slots.len(), &self.ready);
@@ -400,7 +437,7 @@ impl Tcp {
 
     fn end_later(&mut self, slot: usize, why: Closed) {
         if let Step::Closed(id, why) = self.end(slot, why) {
-            self.late.push_back((id, why));
+            self.late.push_back(Late::Closed(id, why));
         }
     }
 

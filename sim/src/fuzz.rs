@@ -331,7 +331,7 @@ impl<'a> Run<'a> {
                     assert!(len > 0 && self.open.contains(&conn), "writes to {conn:?}");
                 }
                 Output::Effect(Effect::Close { conn }) => assert!(self.open.remove(&conn), "closes {conn:?}"),
-                Output::Effect(effect @ Effect::Dial { .. }) => panic!("{effect:?}"),
+                Output::Effect(effect) => panic!("{effect:?}"),
                 Output::Event(_) => {}
             }
             payload.clear();

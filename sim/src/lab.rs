@@ -223,8 +223,13 @@ impl Machine for Lab {
                 self.stopped = true;
                 self.events.push(Event::Stopped);
             }
-            // A lab dials nobody.
-            Input::Opened { .. } | Input::Tick => {}
+            // A lab dials nobody, and has neither disk nor web.
+            Input::Opened { .. }
+            | Input::Flushed { .. }
+            | Input::Disk { .. }
+            | Input::Http { .. }
+            | Input::Resolved { .. }
+            | Input::Tick => {}
         }
         self.tick_streams(now);
         if !self.stopped {

@@ -132,6 +132,8 @@ impl World {
                 silent = false;
                 match output {
                     Output::Event(event) => sink(self.now, client, event)?,
+                    // Bytes on a connection take no time.
+                    Output::Effect(Effect::Report { conn }) => client.handle(self.now, Input::Flushed { conn }),
                     Output::Effect(effect) => self.of_client(lab, effect),
                 }
                 self.payload.clear();
@@ -178,6 +180,12 @@ impl World {
                     lab.handle(now, Input::Closed { conn, why });
                 }
             }
+            // There is neither disk nor web here; the minds that meet a lab ask for none.
+            Effect::Report { .. }
+            | Effect::Disk { .. }
+            | Effect::Fetch { .. }
+            | Effect::CancelFetch { .. }
+            | Effect::Resolve { .. } => {}
         }
     }
 
@@ -201,7 +209,8 @@ impl World {
                     client.handle(now, Input::Closed { conn, why });
                 }
             }
-            Effect::Send { .. } | Effect::Dial { .. } => {}
+            // A lab asks for nothing else.
+            _ => {}
         }
     }
 

@@ -205,8 +205,8 @@ impl Harvest {
     pub fn handle(&mut self, now: Time, input: Input<'_>) {
         let for_node = match input {
             Input::Datagram { bytes, .. } => !Transport::claims(bytes),
-            Input::Opened { .. } | Input::Accepted { .. } | Input::Received { .. } | Input::Closed { .. } => false,
             Input::Tick | Input::Stop => true,
+            _ => false,
         };
         if let (true, Some(node)) = (for_node, &mut self.node) {
             node.handle(now, input);

@@ -39,6 +39,11 @@ pub enum Above {
         /// What it is.
         via: Via,
     },
+    /// What was written to a stream before it was asked to report is with the kernel, or for the most part acknowledged.
+    Flushed {
+        /// The stream.
+        conn: ConnId,
+    },
     /// A stream ended, or never came about.
     Closed {
         /// The stream.
@@ -59,6 +64,7 @@ impl Above {
                 conn,
                 bytes: payload.get(..len).unwrap_or(payload),
             },
+            Self::Flushed { conn } => Input::Flushed { conn },
             Self::Closed { conn, why } => Input::Closed { conn, why },
             Self::Rerouted { .. } => return None,
         })

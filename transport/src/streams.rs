@@ -164,10 +164,15 @@ impl Transport {
     /// comes from [`poll`](Self::poll).
     pub fn act(&mut self, now: Time, effect: Effect, payload: &[u8]) -> Option<Effect> {
         match effect {
-            Effect::Send { .. } => return Some(effect),
+            Effect::Send { .. }
+            | Effect::Disk { .. }
+            | Effect::Fetch { .. }
+            | Effect::CancelFetch { .. }
+            | Effect::Resolve { .. } => return Some(effect),
             Effect::Dial { conn, to, via } => self.dial(now, conn, to, via),
             Effect::Write { conn, len } => return self.write(now, conn, payload.get(..len).unwrap_or(payload)),
             Effect::Close { conn } => self.close(now, conn),
+            Effect::Report { conn } => return self.report(now, conn),
         }
         None
     }
@@ -187,7 +192,8 @@ impl Transport {
                 self.expire(now);
                 return Some(input);
             }
-            Input::Stop => return Some(input),
+            Input::Flushed { conn } => return self.flushed(conn),
+            Input::Disk { .. } | Input::Http { .. } | Input::Resolved { .. } | Input::Stop => return Some(input),
         }
         None
     }
@@ -232,6 +238,10 @@ impl Transport {
             Above::Opened { conn, .. } => self.opened(now, conn),
             Above::Closed { conn, why } => self.closed(now, conn, why),
             Above::Accepted { conn, from, to, .. } => self.accept(now, conn, Carrier::Utp, from, to),
+            Above::Flushed { conn } => {
+                let conn = self.legs.get(&conn)?.stream;
+                return Some(Above::Flushed { conn });
+            }
             Above::Rerouted { .. } => {}
         }
         None

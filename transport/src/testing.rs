@@ -77,6 +77,7 @@ pub(crate) enum Told {
     Accepted(Via),
     Rerouted(Via),
     Bytes(Vec<u8>),
+    Flushed,
     Closed(Closed),
 }
 
@@ -103,6 +104,7 @@ enum Kind {
     Received(ConnId),
     Closed(ConnId, Closed),
     Datagram,
+    Flushed(ConnId),
 }
 
 impl World {
@@ -204,7 +206,7 @@ impl World {
                         return Ok(self.ends[0].via(conn).unwrap());
                     }
                     Told::Closed(why) => return Err(why),
-                    Told::Rerouted(_) => {}
+                    Told::Rerouted(_) | Told::Flushed => {}
                     Told::Accepted(_) => panic!("nobody calls the caller"),
                 }
             }
@@ -269,6 +271,10 @@ impl World {
                 None => self.given_up.push(conn),
             },
             Effect::Send { .. } => self.send(other, payload, Kind::Datagram),
+            Effect::Report { conn } => self.send(end, &[], Kind::Flushed(conn)),
+            Effect::Disk { .. } | Effect::Fetch { .. } | Effect::CancelFetch { .. } | Effect::Resolve { .. } => {
+                unreachable!("nobody asks for that")
+            }
         }
     }
 
@@ -293,6 +299,7 @@ impl World {
                     let via = Via::Tcp;
                     Input::Accepted { conn, from, to, via }
                 }
+                Kind::Flushed(conn) if exists(conn) => Input::Flushed { conn },
                 Kind::Received(conn) if exists(conn) => Input::Received { conn, bytes },
                 _ => continue,
             };
@@ -310,6 +317,7 @@ fn tell(above: Above, payload: &[u8]) -> (ConnId, Told) {
             assert_eq!(len, payload.len());
             (conn, Told::Bytes(payload.to_vec()))
         }
+        Above::Flushed { conn } => (conn, Told::Flushed),
         Above::Closed { conn, why } => (conn, Told::Closed(why)),
     }
 }

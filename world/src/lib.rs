@@ -8,15 +8,19 @@
 //! ([`Time`]), where chance comes from ([`Seed`]) and how things that happen are counted ([`Tally`]).
 
 mod conns;
+pub mod disk;
 mod machine;
 mod net;
 mod seed;
 mod tally;
 mod time;
+mod web;
 
 pub use conns::{ConnHasher, ConnMap};
+pub use disk::{DiskFault, DiskOp, Done, JobId, StoreId};
 pub use machine::{Machine, Output};
 pub use net::{Closed, ConnId, Effect, Input, Via};
 pub use seed::{KeyedMap, KeyedSet, KeyedState, Seed};
 pub use tally::{Member, Tally};
 pub use time::Time;
+pub use web::{Get, HttpPart, WebFault, WebId};

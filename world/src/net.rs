@@ -1,8 +1,9 @@
-//! What a mind may be told about the network, and what it may ask of it.
+//! What a mind may be told by the world, and what it may ask of it.
 
 use std::net::SocketAddr;
 
-use crate::closed_list;
+use crate::web::{Get, HttpPart, WebId};
+use crate::{DiskOp, Done, JobId, StoreId, closed_list};
 
 closed_list! {
     /// How a stream of bytes reaches a peer: what carries it, and whether it is obfuscated.
@@ -83,6 +84,32 @@ pub enum Input<'a> {
         /// How it ended.
         why: Closed,
     },
+    /// All that was written to a connection before [`Effect::Report`] is with the kernel.
+    Flushed {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// An answer of the disk to [`Effect::Disk`].
+    Disk {
+        /// The number given when asking.
+        job: JobId,
+        /// What came of it.
+        done: Done<'a>,
+    },
+    /// Part of an answer to [`Effect::Fetch`].
+    Http {
+        /// The number given when asking.
+        id: WebId,
+        /// Which part.
+        part: HttpPart<'a>,
+    },
+    /// The answer to [`Effect::Resolve`].
+    Resolved {
+        /// The number given when asking.
+        id: WebId,
+        /// The addresses; none if there is no such name, or nobody could be asked.
+        addrs: &'a [SocketAddr],
+    },
     /// Finish: ask for nothing new, and be done soon.
     Stop,
 }
@@ -106,7 +133,7 @@ pub enum Closed {
     NoRoom,
 }
 
-/// Something a mind asks of the network. Payloads are in the buffer lent to [`Machine::poll`](crate::Machine::poll).
+/// Something a mind asks of the world. Payloads are in the buffer lent to [`Machine::poll`](crate::Machine::poll).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Effect {
     /// Send the `len` bytes appended to the buffer as one datagram.
@@ -141,5 +168,41 @@ pub enum Effect {
     Close {
         /// The connection.
         conn: ConnId,
+    },
+    /// Say [`Input::Flushed`] when all that was written to a connection is with the kernel; at once if it is. So who has
+    /// much to send keeps the world's bounded buffer short. Once for each time it is asked.
+    Report {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// Ask the disk for something; answered by [`Input::Disk`].
+    Disk {
+        /// Of which store.
+        store: StoreId,
+        /// The number of the answer.
+        job: JobId,
+        /// What.
+        op: DiskOp,
+    },
+    /// Fetch a document over HTTP or HTTPS; answered by [`Input::Http`].
+    Fetch {
+        /// A fresh number.
+        id: WebId,
+        /// What of it.
+        get: Get,
+        /// Bytes of the URL, appended to the lent buffer by this poll.
+        len: usize,
+    },
+    /// Give up a fetch. Final: no further input names this number.
+    CancelFetch {
+        /// The number.
+        id: WebId,
+    },
+    /// Find the addresses of a host; answered by [`Input::Resolved`]. `host:port` is in the payload.
+    Resolve {
+        /// A fresh number.
+        id: WebId,
+        /// Bytes appended to the lent buffer by this poll.
+        len: usize,
     },
 }

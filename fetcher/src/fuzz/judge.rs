@@ -192,7 +192,12 @@ impl Judge {
                 }
             }
             Effect::Close { conn } => assert!(self.lines.remove(&conn).is_some(), "closes twice"),
-            Effect::Send { .. } => unreachable!("a pool sends no datagrams"),
+            Effect::Send { .. }
+            | Effect::Report { .. }
+            | Effect::Disk { .. }
+            | Effect::Fetch { .. }
+            | Effect::CancelFetch { .. }
+            | Effect::Resolve { .. } => unreachable!("a pool has streams, and nothing else"),
         }
     }
 

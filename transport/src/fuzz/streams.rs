@@ -226,6 +226,10 @@ impl Run {
             }
             Effect::Close { conn } => assert!(self.legs.remove(&conn).is_some(), "closes what is not there"),
             Effect::Send { len, .. } => assert_eq!(len, payload),
+            Effect::Report { conn } => assert_eq!(self.legs.get(&conn), Some(&true), "of a leg that is not open"),
+            Effect::Disk { .. } | Effect::Fetch { .. } | Effect::CancelFetch { .. } | Effect::Resolve { .. } => {
+                unreachable!("nobody asks for that")
+            }
         }
     }
 
@@ -245,6 +249,7 @@ impl Run {
                 assert_eq!(self.streams.get(&conn), Some(&true));
                 assert_eq!(self.transport.via(conn), Some(via));
             }
+            Above::Flushed { conn } => assert_eq!(self.streams.get(&conn), Some(&true)),
             Above::Closed { conn, .. } => assert!(self.streams.remove(&conn).is_some(), "ended twice"),
         }
     }

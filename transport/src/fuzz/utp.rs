@@ -159,6 +159,7 @@ impl Side {
                 self.live.retain(|live| live.0 != conn);
                 assert_eq!(self.live.len() + 1, before, "ends once");
             }
+            Above::Flushed { conn } => assert!(self.live.iter().any(|live| live.0 == conn)),
             Above::Rerouted { .. } => unreachable!("a socket has one way"),
         }
     }

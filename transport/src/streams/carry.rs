@@ -88,6 +88,32 @@ impl Transport {
         }
     }
 
+    /// The mind above wants to know when what it wrote is gone. What passes as it is comes back.
+    pub(super) fn report(&mut self, now: Time, conn: ConnId) -> Option<Effect> {
+        let stream = self.streams.get(&conn)?;
+        let Phase::Open(leg, Layer::Straight | Layer::Unheard | Layer::Secured(_)) = stream.phase else {
+            // What is held is little.
+            self.outbox.tell(Above::Flushed { conn });
+            return None;
+        };
+        match self.legs.get(&leg).map(|leg| leg.carrier)? {
+            Carrier::Utp => self.utp.report(now, leg),
+            Carrier::Tcp if self.outbox.is_empty() => return Some(Effect::Report { conn: leg }),
+            Carrier::Tcp => self.outbox.effect(Effect::Report { conn: leg }),
+        }
+        None
+    }
+
+    /// What was written to a leg is with the kernel. What is for the mind above as it is comes back.
+    pub(super) fn flushed<'a>(&mut self, leg: ConnId) -> Option<Input<'a>> {
+        let conn = self.legs.get(&leg)?.stream;
+        if self.outbox.is_empty() {
+            return Some(Input::Flushed { conn });
+        }
+        self.outbox.tell(Above::Flushed { conn });
+        None
+    }
+
     /// Bytes on a leg. What is for the mind above as it is comes back.
     pub(super) fn received<'a>(&mut self, now: Time, leg: ConnId, bytes: &'a [u8]) -> Option<Input<'a>> {
         let &Leg {

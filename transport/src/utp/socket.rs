@@ -124,6 +124,16 @@ impl Socket {
         }
     }
 
+    /// Tells [`Above::Flushed`] once less than half of what may be unacknowledged is.
+    pub fn report(&mut self, now: Time, conn: ConnId) {
+        if let Some(slot) = self.table.slot_of(conn)
+            && let Some(stream) = self.table.get_mut(slot)
+        {
+            stream.reports = true;
+            self.settle(now, slot);
+        }
+    }
+
     /// Bytes written to a stream that were not acknowledged yet; 0 of a stream unknown. More than
     /// [`Config::send_buffer`] of them close it.
     pub fn unacknowledged(&self, conn: ConnId) -> usize {
@@ -200,6 +210,12 @@ impl Socket {
         if stream.is_done() {
             self.remove(now, slot);
             return;
+        }
+        if stream.reports && stream.unacknowledged() <= self.shared.config.send_buffer / 2 {
+            stream.reports = false;
+            if let Some(conn) = stream.conn {
+                self.shared.inbox.tell(conn, Above::Flushed { conn });
+            }
         }
         if !stream.queued && stream.may_speak() {
             stream.queued = true;

@@ -65,6 +65,8 @@ pub(super) struct Stream {
     pub(super) alarm: Time,
     /// Whether it waits for its turn to send.
     pub(super) queued: bool,
+    /// Its owner wants to be told when it may write more.
+    pub(super) reports: bool,
     pub(super) phase: Phase,
     /// Nothing is left of it to do.
     pub(super) over: bool,
@@ -108,6 +110,7 @@ impl Stream {
             conn: None,
             alarm: Time::MAX,
             queued: false,
+            reports: false,
             phase,
             over: false,
             time_wait: false,

@@ -385,7 +385,7 @@ impl Pair {
                     self.pools[to].handle(self.now, Input::Closed { conn, why });
                 }
             }
-            Effect::Send { .. } => panic!("no datagrams"),
+            other => panic!("a pool has streams, and nothing else: {other:?}"),
         }
     }
 }
