@@ -2,6 +2,9 @@
 #![deny(clippy::indexing_slicing, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::expect_used, clippy::panic))]
 
+mod bits;
 mod key;
+pub mod picker;
 
+pub use bits::Bits;
 pub use key::{BLOCK, PeerKey};
