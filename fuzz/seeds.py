@@ -143,7 +143,23 @@ def node():
     yield b"\x01::ffff:192.0.2.0/120"
 
 
-for target in krpc, info, torrent, extension, magnet, readers, fixed, node:
+def tracker():
+    peers = [{"ip": "1.2.3.4", "port": 5, "peer id": ID}, {"ip": "::1", "port": 6}, {"ip": "host.example", "port": 7}]
+    more = {"interval": 1800, "min interval": 900, "complete": 1, "incomplete": 2, "downloaded": 3, "downloaders": 1}
+    yield b"\0" + bencode({**more, "peers": PEER4 * 2, "peers6": PEER6, "tracker id": "t", "external ip": PEER4[:4]})
+    yield b"\0" + bencode({**more, "peers": peers, "warning message": "w", "external ip": PEER6[:16]})
+    yield b"\0" + bencode({"failure reason": "no", "retry in": "5"})
+    yield b"\0" + bencode({"failure reason": "no", "retry in": "never"})
+    yield b"\0" + bencode({"files": {b"\x00&=%+ ?#/\xffabcdefghi~": more}})
+    yield b"\1\0\0\0\0abcd" + bytes(8)
+    yield b"\1\0\0\0\1abcd" + bytes(12) + PEER6
+    yield b"\1\0\0\0\2abcd" + bytes(12)
+    yield b"\1\0\0\0\3abcdno"
+    yield b"\2http://user:pass@tracker.example:6969/x/announce.php?passkey=1&#f"
+    yield b"\2udp://[::1]:9/announce"
+
+
+for target in krpc, info, torrent, extension, magnet, readers, fixed, node, tracker:
     folder = ROOT / "seeds" / target.__name__
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -20,6 +20,7 @@ pub mod lt_metadata;
 pub mod magnet;
 pub mod message;
 pub mod metainfo;
+pub mod tracker;
 pub mod ut_holepunch;
 pub mod ut_metadata;
 pub mod ut_pex;

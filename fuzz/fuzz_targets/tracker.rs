@@ -1,0 +1,9 @@
+//! What trackers answer over HTTP or UDP, or the URL of one. The first byte chooses.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| match bytes.split_first() {
+    Some((0, rest)) => wire::fuzz::tracker_http(rest),
+    Some((1, rest)) => wire::fuzz::tracker_udp(rest),
+    Some((_, rest)) => wire::fuzz::tracker_url(&String::from_utf8_lossy(rest)),
+    None => (),
+});
