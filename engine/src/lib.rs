@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::expect_used, clippy::panic))]
 
 mod bits;
+pub mod announce;
 mod key;
 pub mod picker;
 
