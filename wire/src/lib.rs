@@ -18,6 +18,7 @@ pub mod id;
 pub mod krpc;
 pub mod lt_metadata;
 pub mod magnet;
+pub mod merkle;
 pub mod message;
 pub mod metainfo;
 pub mod tracker;

@@ -6,6 +6,8 @@ mod frames;
 
 use thiserror::Error;
 
+use crate::merkle;
+
 pub use frames::{FrameTooLong, Frames};
 
 /// First byte of a frame, which says what the rest is.
@@ -42,6 +44,12 @@ pub mod id {
     pub const ALLOWED_FAST: u8 = 17;
     /// A message of the extension protocol (BEP 10).
     pub const EXTENDED: u8 = 20;
+    /// Asks for hashes of a file's tree (BEP 52).
+    pub const HASH_REQUEST: u8 = 21;
+    /// Hashes of a file's tree (BEP 52).
+    pub const HASHES: u8 = 22;
+    /// A hash request that will not be served (BEP 52).
+    pub const HASH_REJECT: u8 = 23;
 }
 
 /// A range of bytes within a piece.
@@ -53,6 +61,22 @@ pub struct Block {
     pub begin: u32,
     /// Bytes; by custom at most 16 384.
     pub length: u32,
+}
+
+/// Hashes of a file's tree that lie side by side in one layer, and the way from them towards its root (BEP 52).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct HashRange {
+    /// Root of the file's tree: says which file.
+    pub pieces_root: merkle::Hash,
+    /// Layers between the leaves and the hashes: 0 for leaves.
+    pub base_layer: u32,
+    /// Place of the first hash in its layer; a multiple of `length`.
+    pub index: u32,
+    /// How many; a power of two, at least 2, and by custom at most 512.
+    pub length: u32,
+    /// Layers above the base layer, each of which gives the one hash that is needed to climb past it. Those that the
+    /// hashes themselves fill are counted and not sent.
+    pub proof_layers: u32,
 }
 
 /// One frame's meaning. Indices and lengths are as claimed: nothing is checked against a torrent here.
@@ -104,6 +128,17 @@ pub enum Message<'a> {
         /// The extension's bytes.
         payload: &'a [u8],
     },
+    /// Asks for hashes of a file's tree.
+    HashRequest(HashRange),
+    /// Hashes of a file's tree.
+    Hashes {
+        /// What was asked for.
+        range: HashRange,
+        /// The base layer's, then the proof's, the one nearest to the root last.
+        hashes: &'a [merkle::Hash],
+    },
+    /// This hash request will not be served.
+    HashReject(HashRange),
     /// An id that is not ours to understand.
     Unknown {
         /// The first byte.
@@ -158,6 +193,9 @@ impl<'a> Message<'a> {
                 let (&id, payload) = payload.split_first().ok_or(bad)?;
                 Self::Extended { id, payload }
             }
+            id::HASH_REQUEST => Self::HashRequest(whole_range(payload).ok_or(bad)?),
+            id::HASHES => hashes(payload).ok_or(bad)?,
+            id::HASH_REJECT => Self::HashReject(whole_range(payload).ok_or(bad)?),
             id => Self::Unknown { id, payload },
         })
     }
@@ -189,6 +227,9 @@ impl<'a> Message<'a> {
                 out.extend_from_slice(&[id::EXTENDED, id]);
                 out.extend_from_slice(payload);
             }
+            Self::HashRequest(range) => put_range(out, id::HASH_REQUEST, &range, &[]),
+            Self::Hashes { range, hashes } => put_range(out, id::HASHES, &range, hashes),
+            Self::HashReject(range) => put_range(out, id::HASH_REJECT, &range, &[]),
             Self::Unknown { id, payload } => put(out, id, &[], payload),
         }
     }
@@ -226,6 +267,15 @@ fn put_block(out: &mut Vec<u8>, id: u8, block: Block) {
     put(out, id, &[block.piece, block.begin, block.length], &[]);
 }
 
+fn put_range(out: &mut Vec<u8>, id: u8, range: &HashRange, hashes: &[merkle::Hash]) {
+    out.push(id);
+    out.extend_from_slice(&range.pieces_root);
+    for number in [range.base_layer, range.index, range.length, range.proof_layers] {
+        out.extend_from_slice(&number.to_be_bytes());
+    }
+    out.extend_from_slice(hashes.as_flattened());
+}
+
 fn index(payload: &[u8]) -> Option<u32> {
     payload.try_into().ok().map(u32::from_be_bytes)
 }
@@ -246,6 +296,33 @@ fn piece(payload: &[u8]) -> Option<Message<'_>> {
     let (piece, rest) = take_u32(payload)?;
     let (begin, bytes) = take_u32(rest)?;
     Some(Message::Piece { piece, begin, bytes })
+}
+
+fn range(payload: &[u8]) -> Option<(HashRange, &[u8])> {
+    let (pieces_root, rest) = payload.split_first_chunk()?;
+    let (base_layer, rest) = take_u32(rest)?;
+    let (index, rest) = take_u32(rest)?;
+    let (length, rest) = take_u32(rest)?;
+    let (proof_layers, rest) = take_u32(rest)?;
+    let range = HashRange {
+        pieces_root: *pieces_root,
+        base_layer,
+        index,
+        length,
+        proof_layers,
+    };
+    Some((range, rest))
+}
+
+fn whole_range(payload: &[u8]) -> Option<HashRange> {
+    let (range, rest) = range(payload)?;
+    rest.is_empty().then_some(range)
+}
+
+fn hashes(payload: &[u8]) -> Option<Message<'_>> {
+    let (range, rest) = range(payload)?;
+    let (hashes, rest) = rest.as_chunks();
+    rest.is_empty().then_some(Message::Hashes { range, hashes })
 }
 
 #[cfg(test)]

@@ -46,6 +46,10 @@ fn a_payload_that_does_not_fit_its_id_is_refused() {
         &[id::PIECE, 0, 0, 0, 0, 0, 0, 0],
         &[id::PORT, 1],
         &[id::EXTENDED],
+        &[&[id::HASH_REQUEST], &[0; 47][..]].concat(),
+        &[&[id::HASH_REJECT], &[0; 49][..]].concat(),
+        &[&[id::HASHES], &[0; 47][..]].concat(),
+        &[&[id::HASHES], &[0; 48 + 31][..]].concat(),
     ] {
         let expected = BadLength {
             id: frame[0],
@@ -53,6 +57,29 @@ fn a_payload_that_does_not_fit_its_id_is_refused() {
         };
         assert_eq!(Message::decode(frame), Err(expected));
     }
+}
+
+#[test]
+fn a_hash_request_is_the_root_and_four_numbers() {
+    let range = HashRange {
+        pieces_root: [9; 32],
+        base_layer: 1,
+        index: 512,
+        length: 256,
+        proof_layers: 3,
+    };
+    let numbers = [0, 0, 0, 1, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 3];
+    let body = [&[9; 32][..], &numbers].concat();
+    let frame = |id: u8, more: &[u8]| {
+        let length = u32::try_from(49 + more.len()).unwrap().to_be_bytes();
+        [&length[..], &[id], &body, more].concat()
+    };
+    assert_eq!(encoded(&Message::HashRequest(range)), frame(21, &[]));
+    assert_eq!(encoded(&Message::HashReject(range)), frame(23, &[]));
+    let hashes = &[[1; 32], [2; 32]][..];
+    let answer = frame(22, hashes.as_flattened());
+    assert_eq!(encoded(&Message::Hashes { range, hashes }), answer);
+    assert_eq!(Message::decode(&answer[4..]), Ok(Message::Hashes { range, hashes }));
 }
 
 #[test]
@@ -78,7 +105,15 @@ fn any_message() -> impl Strategy<Value = Vec<u8>> {
     let block =
         (any::<u32>(), any::<u32>(), any::<u32>()).prop_map(|(piece, begin, length)| Block { piece, begin, length });
     let bytes = proptest::collection::vec(any::<u8>(), 0..40);
-    (0u8..18, block, bytes, any::<u16>()).prop_map(|(kind, block, bytes, port)| {
+    (0u8..21, block, bytes, any::<u16>()).prop_map(|(kind, block, bytes, port)| {
+        let range = HashRange {
+            pieces_root: [bytes.first().copied().unwrap_or(0); 32],
+            base_layer: block.piece,
+            index: block.begin,
+            length: block.length,
+            proof_layers: port.into(),
+        };
+        let hashes = [[1; 32], [2; 32], [3; 32]];
         encoded(&match kind {
             0 => Message::KeepAlive,
             1 => Message::Choke,
@@ -101,6 +136,12 @@ fn any_message() -> impl Strategy<Value = Vec<u8>> {
             14 => Message::Reject(block),
             15 => Message::AllowedFast(block.piece),
             16 => Message::Extended { id: 1, payload: &bytes },
+            17 => Message::HashRequest(range),
+            18 => Message::Hashes {
+                range,
+                hashes: &hashes[..bytes.len() % 4],
+            },
+            19 => Message::HashReject(range),
             _ => Message::Unknown {
                 id: 200,
                 payload: &bytes,
@@ -112,7 +153,7 @@ fn any_message() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn every_message_round_trips(bytes in any_message()) {
-        let frames = read(100, &[&bytes]).unwrap();
+        let frames = read(200, &[&bytes]).unwrap();
         prop_assert_eq!(frames.len(), 1);
         prop_assert_eq!(encoded(&Message::decode(&frames[0]).unwrap()), bytes);
     }
@@ -133,7 +174,7 @@ proptest! {
         }
         chunks.push(&stream[from..]);
         let whole: Vec<Vec<u8>> = messages.iter().map(|message| message[4..].to_vec()).collect();
-        prop_assert_eq!(read(100, &chunks).unwrap(), whole);
+        prop_assert_eq!(read(200, &chunks).unwrap(), whole);
     }
 
     #[test]
