@@ -152,6 +152,9 @@ pub fn info(raw: &[u8]) {
     }
     assert_eq!((count, bytes), (info.file_count(), info.total_bytes()));
     if problem.is_none() {
+        let hashes = Info::hashes_at(raw).and_then(|at| raw.get(at));
+        assert_eq!(hashes.is_some(), info.version.has_v1());
+        assert!(hashes.is_none_or(|hashes| hashes.len() as u64 == info.piece_count * 20));
         assert!(!info.name.is_empty() && info.piece_length > 0);
         let torrent = Torrent::parse(&metainfo::wrap(raw, &["http://tracker.example/announce"]));
         assert_eq!(
@@ -161,7 +164,7 @@ pub fn info(raw: &[u8]) {
     }
 }
 
-/// .torrent files: the info dictionary is lent as it stood, and the magnet link to it is one.
+/// .torrent files: the info dictionary is lent as it stood, the magnet link to it is one, and all piece layers are lent.
 pub fn torrent(raw: &[u8]) {
     if let Ok(torrent) = Torrent::parse(raw) {
         assert!(
@@ -173,6 +176,7 @@ pub fn torrent(raw: &[u8]) {
             assert!(metainfo::matches(torrent.raw_info(), &hash));
         }
         magnet(&torrent.magnet().to_string());
+        assert_eq!(torrent.layers().count(), torrent.piece_layers);
         assert!(torrent.tiers().iter().all(|tier| !tier.is_empty()));
         assert!(torrent.other_entries().count() + torrent.other_info_entries().count() < raw.len());
     }

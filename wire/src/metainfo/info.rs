@@ -1,8 +1,9 @@
 //! One info dictionary.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-use crate::bencode::Value;
+use crate::bencode::{Limits, Reader, Value};
 
 use super::error::{Fault, Field, MetainfoError, Notes};
 use super::files::{File, Files};
@@ -146,6 +147,21 @@ impl Info {
             private: keys.private.and_then(Value::as_int).is_some_and(|flag| flag != 0),
             files,
         }
+    }
+
+    /// Where the v1 piece hashes, 20 bytes each, lie in the bytes of an info dictionary.
+    pub fn hashes_at(raw: &[u8]) -> Option<Range<usize>> {
+        let mut reader = Reader::new(raw, &Limits::METAINFO);
+        reader.begin_dict().ok()?;
+        while let Some(key) = reader.key().ok()? {
+            let value = reader.value().ok()?;
+            if key == b"pieces" {
+                // A string ends its value.
+                let start = reader.offset().checked_sub(value.as_bytes()?.len())?;
+                return Some(start..reader.offset());
+            }
+        }
+        None
     }
 
     /// The name to show: what is not UTF-8 replaced by U+FFFD. Control characters stay.

@@ -3,7 +3,7 @@
 use crate::bencode::{BencodeError, Kind, Limits, Reader, Value};
 
 use super::error::{Fault, Field, Notes};
-use super::files::{Entry, Files};
+use super::files::{Attr, Entry, Files, Segment};
 use super::keys::Keys;
 
 /// Files as v1 lists them: one `length`, or `files` with paths (BEP 3).
@@ -50,7 +50,7 @@ fn v1_list(list: Value<'_>, files: &mut Files, notes: &mut Notes) -> Result<(), 
 }
 
 fn v1_file(reader: &mut Reader<'_>, files: &mut Files, notes: &mut Notes) -> Result<(), BencodeError> {
-    let (mut length, mut path, mut path_utf8, mut attr) = (None, None, None, None);
+    let (mut length, mut path, mut path_utf8, mut attr, mut target) = (None, None, None, None, None);
     reader.begin_dict()?;
     while let Some(key) = reader.key()? {
         let value = reader.value()?;
@@ -59,6 +59,7 @@ fn v1_file(reader: &mut Reader<'_>, files: &mut Files, notes: &mut Notes) -> Res
             b"length" => length = Some(value),
             b"path" => path = Some(value),
             b"path.utf-8" => path_utf8 = Some(value),
+            b"symlink path" => target = Some(value),
             _ => {}
         }
     }
@@ -67,10 +68,10 @@ fn v1_file(reader: &mut Reader<'_>, files: &mut Files, notes: &mut Notes) -> Res
         notes.add(Field::FileLength, Fault::Missing);
         return Ok(());
     }
-    let has = |flag| attr.is_some_and(|attr| attr.contains(&flag));
+    let attr = Attr::read(attr);
     // A symbolic link has a target in place of a length (BEP 47).
     let length = match length {
-        None if has(b'l') => 0,
+        None if attr.link => 0,
         length => size(length, Field::FileLength, notes),
     };
     let mut last = None;
@@ -97,13 +98,26 @@ fn v1_file(reader: &mut Reader<'_>, files: &mut Files, notes: &mut Notes) -> Res
     }
     let entry = Entry {
         length,
-        pad: has(b'p'),
+        attr,
+        target: attr.link.then(|| target_path(target, files)).flatten(),
         pieces_root: None,
     };
     if !files.push(last, entry) {
         notes.add(Field::FileLength, Fault::Range);
     }
     Ok(())
+}
+
+/// Where a symbolic link points; nothing if that makes no sense.
+fn target_path(target: Option<Value<'_>>, files: &mut Files) -> Option<Segment> {
+    let mut last = None;
+    for segment in target?.as_list()? {
+        match segment.as_bytes()? {
+            b"" => {}
+            segment => last = Some(files.segment(last, segment)),
+        }
+    }
+    last
 }
 
 fn is_utf8_path(path: Value<'_>) -> bool {
@@ -147,7 +161,7 @@ fn walk(tree: Value<'_>, files: &mut Files, notes: &mut Notes) -> Result<(), Ben
             notes.add(Field::FileTree, Fault::Conflict);
         }
         if name.is_empty() {
-            let entry = v2_file(reader.value()?, notes);
+            let entry = v2_file(reader.value()?, files, notes);
             if !files.push(here, entry) {
                 notes.add(Field::TreeLength, Fault::Range);
             }
@@ -163,23 +177,24 @@ fn walk(tree: Value<'_>, files: &mut Files, notes: &mut Notes) -> Result<(), Ben
     }
 }
 
-fn v2_file(file: Value<'_>, notes: &mut Notes) -> Entry {
+fn v2_file(file: Value<'_>, files: &mut Files, notes: &mut Notes) -> Entry {
     let Some(file) = file.as_dict() else {
         notes.add(Field::FileTree, Fault::Kind);
         return Entry::default();
     };
-    let (mut length, mut root, mut attr) = (None, None, None);
+    let (mut length, mut root, mut attr, mut target) = (None, None, None, None);
     for (key, value) in file {
         match key {
             b"attr" => attr = value.as_bytes(),
             b"length" => length = Some(value),
             b"pieces root" => root = Some(value),
+            b"symlink path" => target = Some(value),
             _ => {}
         }
     }
-    let has = |flag| attr.is_some_and(|attr| attr.contains(&flag));
+    let attr = Attr::read(attr);
     let length = match length {
-        None if has(b'l') => 0,
+        None if attr.link => 0,
         length => size(length, Field::TreeLength, notes),
     };
     let pieces_root = root.and_then(Value::as_bytes).and_then(|root| root.try_into().ok());
@@ -190,7 +205,8 @@ fn v2_file(file: Value<'_>, notes: &mut Notes) -> Entry {
     }
     Entry {
         length,
-        pad: has(b'p'),
+        attr,
+        target: attr.link.then(|| target_path(target, files)).flatten(),
         pieces_root,
     }
 }
@@ -208,18 +224,21 @@ fn size(length: Option<Value<'_>>, field: Field, notes: &mut Notes) -> u64 {
     0
 }
 
-/// Whether the two lists of a hybrid name the same files, and each file of the v1 list starts a piece (BEP 52).
+/// Whether the two lists of a hybrid name the same files, in the same pieces (BEP 52).
 pub(super) fn agree(v1: &Files, v2: &Files, piece_length: u64) -> bool {
     let mut real = v1.iter(1).filter(|file| !file.pad);
-    let mut tree = v2.iter(1);
+    let mut tree = v2.iter(piece_length);
+    let mut pieces = 0;
     loop {
         match (real.next(), tree.next()) {
-            (None, None) => return true,
+            // Padding behind the last file may fill its piece, not make more of them.
+            (None, None) => return v1.span.div_ceil(piece_length) == pieces,
             (Some(a), Some(b)) => {
-                let aligned = a.length == 0 || a.offset.is_multiple_of(piece_length);
-                if !aligned || a.length != b.length || !a.segments_upwards().eq(b.segments_upwards()) {
+                let placed = a.length == 0 || a.offset == b.offset;
+                if !placed || a.length != b.length || !a.segments_upwards().eq(b.segments_upwards()) {
                     return false;
                 }
+                pieces = b.offset.saturating_add(b.length).div_ceil(piece_length);
             }
             _ => return false,
         }

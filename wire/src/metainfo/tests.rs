@@ -127,6 +127,47 @@ fn a_hybrid_knows_the_hash_trees_of_its_files() {
 }
 
 #[test]
+fn the_piece_layers_that_libtorrent_writes_hash_to_the_roots_of_their_files() {
+    for raw in [V2_SINGLE, V2_MULTI, HYBRID_SINGLE, HYBRID_MULTI] {
+        let torrent = torrent(raw);
+        let large = torrent.info.files().filter(|file| file.length > 16_384);
+        let mut roots: Vec<_> = large.filter_map(|file| file.pieces_root.copied()).collect();
+        roots.sort_unstable();
+        assert!(torrent.layers().map(|(root, _)| *root).eq(roots));
+        for (root, layer) in torrent.layers() {
+            assert_eq!(crate::merkle::root_of_layer(layer, 0), *root);
+        }
+    }
+}
+
+#[test]
+fn v1_hashes_are_found_where_they_lie() {
+    let hashes = |raw: &[u8]| Info::hashes_at(raw).map(|at| raw[at].to_vec());
+    assert_eq!(hashes(GOOD.as_bytes()), Some(vec![b'a'; 20]));
+    assert_eq!(hashes(torrent(V2_MULTI).raw_info()), None);
+    assert_eq!(hashes(b"d6:piecesi1ee"), None);
+}
+
+#[test]
+fn attributes_are_read_from_lists_and_trees() {
+    let files = "d4:attr3:xhq6:lengthi5e4:pathl1:aeed4:attr1:l4:pathl1:be12:symlink pathl1:d0:1:aee";
+    let info = Info::parse(listed(files).as_bytes()).unwrap();
+    let told: Vec<_> = info
+        .files()
+        .map(|file| (file.executable, file.hidden, file.link))
+        .collect();
+    assert_eq!(told, [(true, true, false), (false, false, true)]);
+    let targets: Vec<_> = info.files().map(|file| file.target()).collect();
+    assert_eq!(targets, [vec![], vec![&b"d"[..], b"a"]]);
+
+    let raw = "d9:file treed1:ad0:d4:attr2:lx12:symlink pathl1:beeee12:meta versioni2e4:name1:t12:piece lengthi16384ee";
+    let info = Info::parse(raw.as_bytes()).unwrap();
+    let file = info.files().next().unwrap();
+    assert_eq!((file.executable, file.hidden, file.link), (true, false, true));
+    assert_eq!((file.length, file.target()), (0, vec![&b"b"[..]]));
+}
+
+#[test]
 fn what_stands_beside_the_info_dictionary_is_kept() {
     let torrent = torrent(HYBRID_MULTI);
     assert_eq!(
@@ -302,6 +343,26 @@ fn a_hybrid_whose_lists_differ_is_refused() {
         let at = raw.windows(from.len()).position(|window| window == from).unwrap();
         let changed = [&raw[..at], to, &raw[at + from.len()..]].concat();
         assert_eq!(Info::parse(&changed), Err(fault(Field::FileTree, Fault::Disagrees)));
+    }
+}
+
+#[test]
+fn a_hybrid_whose_lists_number_pieces_differently_is_refused() {
+    let hybrid = |pad: usize| {
+        let root = "r".repeat(32);
+        let tree = format!("1:ad0:d6:lengthi5e11:pieces root32:{root}ee1:bd0:d6:lengthi6e11:pieces root32:{root}ee");
+        let list = format!("d6:lengthi5e4:pathl1:aeed4:attr1:p6:lengthi{pad}e4:pathl1:peed6:lengthi6e4:pathl1:bee");
+        let count = (5 + pad + 6).div_ceil(16_384);
+        format!(
+            "d9:file treed{tree}e5:filesl{list}e12:meta versioni2e4:name1:t12:piece lengthi16384e6:pieces{}:{}e",
+            count * 20,
+            "h".repeat(count * 20)
+        )
+    };
+    Info::parse(hybrid(16_384 - 5).as_bytes()).unwrap();
+    for pad in [16_384 - 6, 2 * 16_384 - 5] {
+        let error = Info::parse(hybrid(pad).as_bytes());
+        assert_eq!(error, Err(fault(Field::FileTree, Fault::Disagrees)));
     }
 }
 

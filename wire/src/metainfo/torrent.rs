@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::bencode::{self, Limits, Reader, Value};
 use crate::magnet::Magnet;
+use crate::merkle::Hash;
 use crate::{HostPort, InfoHash, InfoHashV2};
 
 use super::error::{Fault, Field, MetainfoError};
@@ -138,6 +139,17 @@ impl Torrent {
             web_seeds: self.url_list.clone(),
             ..Magnet::default()
         }
+    }
+
+    /// The layers of piece hashes (`piece layers`, BEP 52): for each file of more than one piece the root of its tree, and
+    /// the hashes. Nothing says that they belong together.
+    pub fn layers(&self) -> impl Iterator<Item = (&Hash, &[Hash])> {
+        let layers = entries(&self.raw).find(|(key, _)| *key == b"piece layers");
+        let layers = layers.and_then(|(_, layers)| layers.as_dict());
+        layers.into_iter().flatten().filter_map(|(root, layer)| {
+            let (hashes, _) = layer.as_bytes()?.as_chunks();
+            Some((root.try_into().ok()?, hashes))
+        })
     }
 
     /// Entries beside the info dictionary that have no field here, in the order of the file.
