@@ -6,6 +6,8 @@ mod bits;
 pub mod announce;
 mod key;
 pub mod picker;
+pub mod layout;
 
 pub use bits::Bits;
 pub use key::{BLOCK, PeerKey};
+pub use layout::{Layout, LayoutError, NameRules};
