@@ -1,5 +1,6 @@
 //! What the flags mean: every default of the program, with its unit and its reason. Nothing raw survives this file.
 
+mod stage;
 mod streams;
 
 use std::fs;
@@ -21,6 +22,7 @@ use crate::exit::BadInput;
 use crate::job::harvest::Origin;
 use crate::job::{crawl, harvest};
 
+pub use stage::{DESCRIPTORS, DISK, HOST, LAB_HOST};
 pub use streams::streams;
 
 /// Bootstrap nodes of the Mainline DHT (DHT-03). Asked while the table is empty, never in it.
@@ -339,30 +341,6 @@ pub fn frontier(net: &Net, retries: bool) -> frontier::Config {
         opt_out: net.opt_out.clone(),
     }
 }
-
-/// What the host holds at most beside a job.
-pub const HOST: host::Limits = host::Limits {
-    // More than any profile dials at once, and as many as a system that is asked for them gives descriptors.
-    connections: 16_384,
-    // A caller costs a slot and a few kilobytes until its handshake says what it wants; few torrents have so many peers.
-    accepted: 256,
-    write_buffer: 1 << 20,
-    send_backlog: 1_024,
-    close_grace: Duration::from_secs(5),
-};
-
-/// What the host holds at most under a lab: the other end of every connection, and every answer.
-pub const LAB_HOST: host::Limits = host::Limits {
-    connections: 32_768,
-    accepted: 16_384,
-    write_buffer: 16 << 20,
-    send_backlog: 16_384,
-    close_grace: Duration::from_secs(5),
-};
-
-/// Descriptors to ask of the system: both ends of every connection of a lab, and room. Many systems begin with 1,024 or
-/// less, and a dial without one fails.
-pub const DESCRIPTORS: u64 = 65_536;
 
 /// Routers are looked up for this long, all together.
 pub const RESOLVE_WITHIN: Duration = Duration::from_secs(10);

@@ -21,7 +21,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crawler::stats::Kind;
-use host::{Ended, HostError, Limits, Setup, Stage, Stopper};
+use host::{DiskLimits, Ended, HostError, Limits, Setup, Stage, Stopper};
 use load::{Load, Question, Round, Target};
 use metered::{Echo, Metered};
 use world::Machine;
@@ -178,5 +178,13 @@ fn limits() -> Limits {
         write_buffer: 1 << 20,
         send_backlog: 4096,
         close_grace: Duration::from_secs(1),
+        // Nobody asks for it.
+        disk: DiskLimits {
+            workers: 0,
+            open_files: 1,
+            held: 1,
+            inline_writes: false,
+            inline_reads: false,
+        },
     }
 }

@@ -6,6 +6,7 @@
 
 mod clock;
 mod counters;
+mod disk;
 mod error;
 mod files;
 mod lab;
@@ -20,7 +21,8 @@ mod tcp;
 mod udp;
 
 pub use clock::{entropy, unix_millis, unix_now};
-pub use counters::{Counters, SendErrors};
+pub use counters::{Counters, DiskCounters, SendErrors};
+pub use disk::DiskLimits;
 pub use error::HostError;
 pub use files::{AppendFile, DirLock, FileError, FileFault, create_dir, read_file, replace_file, set_aside};
 pub use meter::Meter;

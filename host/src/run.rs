@@ -15,6 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use world::{Effect, Input, Machine, Output, Time, Via};
 
 use crate::clock::Clock;
+use crate::disk::{CHUNK, Disk, Lent};
 use crate::meter::Metering;
 use crate::tcp::{Called, Late, Step, Tcp};
 use crate::udp::{Batch, Udp};
@@ -26,12 +27,12 @@ const BATCHES_PER_TURN: usize = 8;
 const ACCEPTS_PER_TURN: usize = 64;
 /// Connections looked at in a turn.
 const CONNECTIONS_PER_TURN: usize = 64;
-/// Steps of one connection before the next one's turn; each reads up to [`READ_BUFFER`].
+/// Steps of one connection before the next one's turn; each reads up to [`CHUNK`].
 const STEPS_PER_CONNECTION: usize = 4;
 /// What came about on connections while the machine was polled, and is told in one turn.
 const LATE_PER_TURN: usize = 256;
-/// Bytes read from a connection at once: four blocks of metadata.
-const READ_BUFFER: usize = 64 * 1024;
+/// Answers of the disk told in a turn.
+const ANSWERS_PER_TURN: usize = 256;
 
 /// Why a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,13 +89,15 @@ pub fn run<M: Machine>(
 struct World {
     udp: Vec<Udp>,
     tcp: Tcp,
+    disk: Disk,
     counters: Counters,
     /// A lab's silent and closed ports, which are what they are while these are open.
     _props: Vec<Socket>,
 }
 
 impl World {
-    fn carry_out(&mut self, now: Time, effect: Effect, payload: &[u8]) {
+    /// `lent` is what the machine was told last.
+    fn carry_out(&mut self, now: Time, effect: Effect, payload: &[u8], lent: Lent<'_>) {
         match effect {
             Effect::Send { from, to, len } => {
                 let payload = payload.get(..len).unwrap_or(payload);
@@ -115,7 +118,10 @@ impl World {
             }
             Effect::Close { conn } => self.tcp.close(now, conn),
             Effect::Report { conn } => self.tcp.report(conn),
-            Effect::Disk { .. } | Effect::Fetch { .. } | Effect::CancelFetch { .. } | Effect::Resolve { .. } => {}
+            Effect::Disk { store, job, op } => {
+                self.disk.carry_out((store, job, op), payload, lent, &mut self.counters);
+            }
+            Effect::Fetch { .. } | Effect::CancelFetch { .. } | Effect::Resolve { .. } => {}
         }
     }
 
@@ -166,6 +172,7 @@ where
         let world = World {
             udp: udp.collect::<Result<_, _>>()?,
             tcp: Tcp::new(stage.listeners, loopback_only, limits)?,
+            disk: Disk::new(limits.disk),
             counters: Counters::default(),
             _props: stage.props,
         };
@@ -188,17 +195,19 @@ where
             started: false,
             payload: Vec::new(),
             batch: Some(Box::new(Batch::new())),
-            read: vec![0; READ_BUFFER],
+            read: vec![0; CHUNK],
         })
     }
 
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         match self.turn(cx) {
             ControlFlow::Break(why) => {
+                let at = self.clock.now();
                 self.world.send_all();
+                self.world.disk.finish(&mut self.world.counters);
                 Poll::Ready(Ended {
                     why,
-                    at: self.clock.now(),
+                    at,
                     counters: self.world.counters,
                 })
             }
@@ -217,7 +226,7 @@ where
         self.stops(cx)?;
         let now = self.clock.now();
         if !mem::replace(&mut self.started, true) {
-            self.drain(now)?;
+            self.drain(now, Lent::Nothing)?;
         }
         self.world.tcp.tidy(now);
         self.metering.tell(now, &self.world.counters);
@@ -226,12 +235,16 @@ where
             self.tell(now, Input::Tick)?;
         }
         let mut more = false;
-        for socket in 0..self.world.udp.len() {
-            more |= self.datagrams(cx, socket)?;
+        // Datagrams wait with the kernel, which drops what is too much: whoever sent them slows down.
+        if self.reads() {
+            for socket in 0..self.world.udp.len() {
+                more |= self.datagrams(cx, socket)?;
+            }
         }
         more |= self.callers(cx)?;
         self.connections()?;
         self.late_ends()?;
+        more |= self.answers(cx)?;
         for udp in &mut self.world.udp {
             udp.flush(cx, &mut self.world.counters);
         }
@@ -327,15 +340,20 @@ where
 
     fn connection(&mut self, slot: usize) -> Flow<()> {
         for _ in 0..STEPS_PER_CONNECTION {
+            let may_read = self.reads();
             let mut read = mem::take(&mut self.read);
-            let step = self.world.tcp.advance(slot, &mut read, &mut self.world.counters);
+            let buffer = may_read.then_some(read.as_mut_slice());
+            let step = self.world.tcp.advance(slot, buffer, &mut self.world.counters);
             let now = self.clock.now();
             let flow = match step {
                 Step::Idle => Flow::Continue(()),
                 Step::Opened(conn) => self.tell(now, Input::Opened { conn, via: Via::Tcp }),
                 Step::Received(conn, len) => {
                     let bytes = read.get(..len).unwrap_or_default();
-                    self.tell(now, Input::Received { conn, bytes })
+                    self.machine.handle(now, Input::Received { conn, bytes });
+                    let flow = self.drain(now, Lent::received(bytes));
+                    self.world.disk.settle(&mut read, &mut self.world.counters);
+                    flow
                 }
                 Step::Flushed(conn) => self.tell(now, Input::Flushed { conn }),
                 Step::Closed(conn, why) => self.tell(now, Input::Closed { conn, why }),
@@ -364,18 +382,43 @@ where
         Flow::Continue(())
     }
 
-    fn tell(&mut self, now: Time, input: Input<'_>) -> Flow<()> {
-        self.machine.handle(now, input);
-        self.drain(now)
+    /// Has done what the disk is asked for, and tells what it has done.
+    fn answers(&mut self, cx: &Context<'_>) -> Flow<bool> {
+        self.world.disk.flush(&mut self.world.counters);
+        self.world.disk.collect(cx, &mut self.world.counters);
+        for _ in 0..ANSWERS_PER_TURN {
+            let Some(answer) = self.world.disk.next_answer() else {
+                break;
+            };
+            let (job, done) = answer.done();
+            let flow = self.tell(self.clock.now(), Input::Disk { job, done });
+            self.world.disk.told(answer);
+            flow?;
+        }
+        self.world.disk.flush(&mut self.world.counters);
+        if self.reads() {
+            self.world.tcp.read_on();
+        }
+        Flow::Continue(self.world.disk.has_answers())
     }
 
-    /// Polls the machine until it gives nothing more.
-    fn drain(&mut self, now: Time) -> Flow<()> {
+    /// Whether sockets may be read: the disk must have room for what comes.
+    fn reads(&mut self) -> bool {
+        !self.world.disk.is_full(&mut self.world.counters)
+    }
+
+    fn tell(&mut self, now: Time, input: Input<'_>) -> Flow<()> {
+        self.machine.handle(now, input);
+        self.drain(now, Lent::Nothing)
+    }
+
+    /// Polls the machine until it gives nothing more. `lent` is what it was just told.
+    fn drain(&mut self, now: Time, lent: Lent<'_>) -> Flow<()> {
         loop {
             self.payload.clear();
             match self.machine.poll(now, &mut self.payload) {
                 None => return Flow::Continue(()),
-                Some(Output::Effect(effect)) => self.world.carry_out(now, effect, &self.payload),
+                Some(Output::Effect(effect)) => self.world.carry_out(now, effect, &self.payload, lent),
                 Some(Output::Event(event)) => {
                     if (self.sink)(now, self.machine, event).is_break() {
                         return Flow::Break(Why::Sink);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::{HostError, Meter, Stopper, Waker, lab};
+use crate::{DiskLimits, HostError, Meter, Stopper, Waker, lab};
 
 /// Asked of the kernel for a UDP socket, bytes: a second of a busy crawl. It may give less (`net.core.rmem_max`).
 const RECEIVE_BUFFER: usize = 4 << 20;
@@ -30,6 +30,8 @@ pub struct Limits {
     pub send_backlog: usize,
     /// How long a connection that the machine closed may take to send its last bytes.
     pub close_grace: Duration,
+    /// How the disk is dealt with, if the machine asks for one.
+    pub disk: DiskLimits,
 }
 
 /// What to open.

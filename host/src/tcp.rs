@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::mem;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub(crate) struct Tcp {
     next_accepted: u64,
     /// Closed by the machine with bytes unsent, oldest first, and when their time is up.
     closing: VecDeque<(Time, usize, ConnId)>,
+    /// Slots that were ready while nothing might be read, each once.
+    unread: Vec<usize>,
     /// What came about while the machine was being polled; told to it afterwards. Never more than twice the numbers that
     /// the machine has given out.
     late: VecDeque<Late>,
@@ -58,6 +61,8 @@ struct Listener {
 struct Slot {
     note: Arc<SlotWaker>,
     waker: Waker,
+    /// It is among [`Tcp::unread`].
+    is_unread: bool,
     conn: Option<Conn>,
 }
 
@@ -146,6 +151,7 @@ impl Tcp {
             accepted: 0,
             next_accepted: ConnId::ACCEPTED,
             closing: VecDeque::new(),
+            unread: Vec::new(),
             late: VecDeque::new(),
         })
     }
@@ -173,6 +179,16 @@ impl Tcp {
     pub(crate) fn look_again(&self, slot: usize) {
         if let Some(slot) = self.slots.get(slot) {
             slot.waker.wake_by_ref();
+        }
+    }
+
+    /// Has those connections looked at that were not read when they could be.
+    pub(crate) fn read_on(&mut self) {
+        for at in self.unread.drain(..) {
+            if let Some(slot) = self.slots.get_mut(at) {
+                slot.is_unread = false;
+                slot.waker.wake_by_ref();
+            }
         }
     }
 
@@ -297,6 +313,7 @@ impl Tcp {
         if conn.phase == Phase::Open && conn.unsent.is_empty() {
             match conn.stream.try_write(bytes) {
                 Ok(written) => {
+                    counters.sends += 1;
                     counters.bytes_out += u64::try_from(written).unwrap_or(0);
                     rest = &bytes[written..];
                 }
@@ -346,9 +363,12 @@ impl Tcp {
         }
     }
 
-    /// Carries a connection on by one step. Bytes are read into `buffer`.
-    pub(crate) fn advance(&mut self, slot: usize, buffer: &mut [u8], counters: &mut Counters) -> Step {
-        let Some(Slot { waker, conn, .. }) = self.slots.get_mut(slot) else {
+    /// Carries a connection on by one step. Bytes are read into `buffer`; without one, not before [`Tcp::read_on`].
+    pub(crate) fn advance(&mut self, slot: usize, buffer: Option<&mut [u8]>, counters: &mut Counters) -> Step {
+        let Some(Slot {
+            waker, is_unread, conn, ..
+        }) = self.slots.get_mut(slot)
+        else {
             return Step::Idle;
         };
         let Some(conn) = conn else {
@@ -376,13 +396,23 @@ impl Tcp {
         }
         match flushed {
             Poll::Ready(Err(_)) => return self.end(slot, Closed::Reset),
-            Poll::Ready(Ok(())) if std::mem::take(&mut conn.reports) => return Step::Flushed(id),
+            Poll::Ready(Ok(())) if mem::take(&mut conn.reports) => return Step::Flushed(id),
             _ => {}
         }
+        let Some(buffer) = buffer else {
+            if !mem::replace(is_unread, true) {
+                self.unread.push(slot);
+            }
+            return Step::Idle;
+        };
         match conn.poll_read(&mut cx, buffer) {
             Poll::Pending => Step::Idle,
-            Poll::Ready(Ok(0)) => self.end(slot, Closed::ByRemote),
+            Poll::Ready(Ok(0)) => {
+                counters.receives += 1;
+                self.end(slot, Closed::ByRemote)
+            }
             Poll::Ready(Ok(read)) => {
+                counters.receives += 1;
                 counters.bytes_in += u64::try_from(read).unwrap_or(0);
                 Step::Received(id, read)
             }
@@ -416,6 +446,7 @@ impl Tcp {
             self.slots.push(Slot {
                 note,
                 waker,
+                is_unread: false,
                 conn: None,
             });
             self.slots.len() - 1
@@ -472,6 +503,7 @@ impl Conn {
             }
             match self.stream.try_write(self.unsent.as_slices().0) {
                 Ok(written) => {
+                    counters.sends += 1;
                     counters.bytes_out += u64::try_from(written).unwrap_or(0);
                     self.unsent.drain(..written);
                 }

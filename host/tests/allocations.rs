@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use allocation_counter::measure;
-use host::{Limits, Setup, Stage};
+use host::{DiskLimits, Limits, Setup, Stage};
 use world::{Effect, Input, Machine, Output, Time};
 
 /// Sends back what it receives, and tells when that was enough.
@@ -57,6 +57,13 @@ fn allocations(datagrams: u32) -> u64 {
             write_buffer: 1024,
             send_backlog: 16,
             close_grace: Duration::from_secs(1),
+            disk: DiskLimits {
+                workers: 1,
+                open_files: 8,
+                held: 1 << 20,
+                inline_writes: false,
+                inline_reads: true,
+            },
         },
     };
     let stage = Stage::open(&setup).unwrap();

@@ -2,7 +2,15 @@
 //!
 //! A *store* is a folder with numbered files: those of one torrent, or one journal. Everything asked is answered exactly
 //! once, by [`Input::Disk`](crate::Input::Disk) with the number of the job; answers of one store may come in another order
-//! than the questions, but for what [`DiskOp::Sync`] says. Lists travel in the payload, in the form of this file.
+//! than the questions. Lists travel in the payload, in the form of this file.
+//!
+//! What is done in which order: writes, and what changes the files ([`DiskOp::Open`], [`DiskOp::Allocate`],
+//! [`DiskOp::Rename`], [`DiskOp::Move`], [`DiskOp::Delete`], [`DiskOp::Release`]), as asked, so that of writes that overlap
+//! the last stays. Reading ([`DiskOp::Read`], [`DiskOp::Hash`]) comes after all changes that were asked before it, and sees
+//! all writes that were answered; those that were not, perhaps.
+//!
+//! Nothing is ever read, written or deleted through a link below a store's folder, nor anything that is no file: that is
+//! [`DiskFault::InTheWay`].
 
 /// A store, by a number that the machine gives.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -18,7 +26,7 @@ pub struct JobId(pub u64);
 pub enum Source {
     /// In the bytes of the [`Input::Received`](crate::Input::Received) or [`HttpPart::Body`](crate::HttpPart::Body) that was
     /// handled last: valid only in the polls that directly follow it. So content goes from the socket's buffer to the disk
-    /// without a copy.
+    /// without a copy (what came in handfuls is copied together). What is not there is lost: [`DiskFault::Device`].
     Input {
         /// Offset in these bytes.
         start: usize,
@@ -58,12 +66,14 @@ pub enum Digest {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DiskOp {
     /// Names the store's folder and files; makes nothing. A [`Folder`] is in the payload. Answered by
-    /// [`Done::Opened`]. Must come first; again, it names them anew.
+    /// [`Done::Opened`]. Must come first, or all else is [`DiskFault::Gone`]; again, it names them anew. Refused if a path
+    /// leads out of the folder ([`DiskFault::Unfit`]) or is there twice ([`DiskFault::InTheWay`]).
     Open {
         /// Bytes appended to the lent buffer by this poll.
         len: usize,
     },
-    /// Makes a file of `size` bytes, with the folders on its way; one that is there is grown or cut to that size.
+    /// Makes a file of `size` bytes, with the folders on its way; one that is there is grown or cut to that size. If there
+    /// is no room for it, it is as before.
     Allocate {
         /// Which file.
         file: u32,
@@ -72,7 +82,8 @@ pub enum DiskOp {
         /// How.
         how: Allocation,
     },
-    /// Writes a range, and makes the file if it is not there. Answered by [`Done::Wrote`].
+    /// Writes a range, and makes the file if it is not there (no bytes at all make an empty one). Answered by
+    /// [`Done::Wrote`]; a long one perhaps in parts.
     Write {
         /// Which file.
         file: u32,
@@ -81,17 +92,17 @@ pub enum DiskOp {
         /// What.
         source: Source,
     },
-    /// Reads a range; sees all writes that were answered. Answered by [`Done::Read`] with all of it.
+    /// Reads a range. Answered by [`Done::Read`] with all of it; if it is not all there, by [`DiskFault::Gone`].
     Read {
         /// Which file.
         file: u32,
         /// Offset in it, bytes.
         at: u64,
-        /// How many bytes; at most a few MiB.
+        /// How many bytes; at most 16 MiB, or it is [`DiskFault::Unfit`].
         len: u32,
     },
-    /// Hashes slices, in order, as one range; sees all writes that were answered. [`Slices`] are in the payload. Answered by
-    /// [`Done::Hashed`] or [`Done::Hole`].
+    /// Hashes slices, in order, as one range. [`Slices`] are in the payload. Answered by [`Done::Hashed`] or [`Done::Hole`];
+    /// if a part is there and another is not, by [`DiskFault::Gone`].
     Hash {
         /// What to make of them.
         digest: Digest,
@@ -99,21 +110,25 @@ pub enum DiskOp {
         len: usize,
     },
     /// All writes asked before are on stable storage when this is answered, with what their files need to be found again
-    /// (fdatasync, and the folder of a new file).
+    /// (fdatasync, and the folder of a new file). Once it fails, everything that was written since the sync before is in
+    /// doubt, and stays so: a system forgets what it could not write, and the next sync does not know of it. A file that
+    /// somebody deleted while it was written is [`DiskFault::Gone`].
     Sync,
-    /// Gives a file another path below the folder; the payload is the path. Refused if something is there.
+    /// Gives a file another path below the folder; the payload is the path. Refused if something is there. One that is not
+    /// on the disk gets the name only.
     Rename {
         /// Which file.
         file: u32,
         /// Bytes appended to the lent buffer by this poll.
         len: usize,
     },
-    /// Moves all files to another folder; the payload is its path. Copies and deletes where the file system is another.
+    /// Moves all files to another folder, or none if one cannot be; the payload is its path. Where the file system is
+    /// another they are copied, and deleted when the copies are on stable storage.
     Move {
         /// Bytes appended to the lent buffer by this poll.
         len: usize,
     },
-    /// Deletes the store's files, and the folders below its own that are empty then.
+    /// Deletes the store's files, and the folders below its own that are empty then; the store must be opened anew.
     Delete,
     /// Closes what is open. The store can be used again.
     Release,
@@ -131,7 +146,7 @@ pub struct FileStat {
 /// An answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Done<'a> {
-    /// The store is named; how each of its files stands, `None` if it is not there.
+    /// The store is named; how each of its files stands, `None` if it is not there (or is no file).
     Opened(&'a [Option<FileStat>]),
     /// So many bytes of this job's writes are with the system (not yet on stable storage).
     Wrote(usize),
@@ -139,8 +154,8 @@ pub enum Done<'a> {
     Read(&'a [u8]),
     /// What the range came to: 20 bytes of SHA-1 if asked for, then 32 bytes for each leaf if asked for.
     Hashed(&'a [u8]),
-    /// The whole range is in holes, or beyond the ends of files, or in files that are not there: it reads as zeros, or not
-    /// at all.
+    /// All of the range that is of files is in holes, or beyond their ends, or in files that are not there: it reads as
+    /// zeros, or not at all. Found out without reading it. (A piece of zeros may be right and yet be a hole.)
     Hole,
     /// Done.
     Ok,
@@ -174,7 +189,7 @@ crate::closed_list! {
 /// The folder and files of a store, as they travel in a payload.
 ///
 /// Form: a little-endian `u32` length and the folder's path, then for each file its `u64` size and a `u32` length and the
-/// path below the folder, `/` between its names.
+/// path below the folder, `/` between its names. A file without a path is never on the disk (padding).
 #[derive(Clone, Copy, Debug)]
 pub struct Folder<'a>(&'a [u8]);
 

@@ -3,13 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set itself up fails")]
 #![allow(dead_code, reason = "each test file uses some of it")]
 
+pub(crate) mod disk;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use host::{Ended, Limits, Setup, Stage, run};
-use world::{ConnId, Effect, Input, Machine, Output, Time};
+use host::{DiskLimits, Ended, Limits, Setup, Stage, run};
+use world::{ConnId, DiskOp, Effect, Input, JobId, Machine, Output, StoreId, Time};
 
 /// Limits that no test comes near unless it says so.
 pub(crate) const LIMITS: Limits = Limits {
@@ -18,6 +20,13 @@ pub(crate) const LIMITS: Limits = Limits {
     write_buffer: 1 << 20,
     send_backlog: 1024,
     close_grace: Duration::from_secs(5),
+    disk: DiskLimits {
+        workers: 2,
+        open_files: 40,
+        held: 64 << 20,
+        inline_writes: false,
+        inline_reads: true,
+    },
 };
 
 /// A UDP socket and a listener on 127.0.0.1.
@@ -70,6 +79,10 @@ impl Acts {
 
     pub(crate) fn close(&mut self, conn: ConnId) {
         self.effect(Effect::Close { conn }, &[]);
+    }
+
+    pub(crate) fn disk(&mut self, store: StoreId, job: JobId, op: DiskOp, payload: &[u8]) {
+        self.effect(Effect::Disk { store, job, op }, payload);
     }
 
     /// Ends the run.
