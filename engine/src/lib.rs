@@ -2,11 +2,15 @@
 #![deny(clippy::indexing_slicing, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::expect_used, clippy::panic))]
 
-mod bits;
 pub mod announce;
+mod bits;
+pub mod choker;
 mod key;
-pub mod picker;
 pub mod layout;
+pub mod limiter;
+pub mod picker;
+pub mod rate;
+pub mod window;
 
 pub use bits::Bits;
 pub use key::{BLOCK, PeerKey};
