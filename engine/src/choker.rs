@@ -1,6 +1,6 @@
 //! Whom to unchoke: tit for tat while we want something, by turns when we only give, and now and then somebody unknown.
 //!
-//! A round looks at all candidates, of one torrent or of a whole session, and costs a selection and two sorts of at most
+//! A round looks at all candidates, of one torrent or of a whole session, and costs two selections and a sort of at most
 //! as many as there are slots: nothing is kept of them but who was the optimistic choice.
 
 use std::cmp::Reverse;

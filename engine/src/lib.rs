@@ -4,12 +4,15 @@
 
 pub mod announce;
 mod bits;
+pub mod blame;
 pub mod choker;
 mod key;
 pub mod layout;
 pub mod limiter;
+pub mod pace;
 pub mod picker;
 pub mod rate;
+pub mod roster;
 pub mod window;
 
 pub use bits::Bits;

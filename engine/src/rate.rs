@@ -11,7 +11,7 @@ const SLOTS: u64 = SPAN + 1;
 /// No average is over less, or the first bytes of a connection were its peak.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// Bytes a second over the last five to six seconds, in 88 bytes and without allocation.
+/// Bytes a second over the last five to six seconds, in 80 bytes and without allocation.
 #[derive(Clone, Copy, Debug)]
 pub struct Meter {
     /// Bytes by second, at its number modulo [`SLOTS`].
@@ -113,6 +113,11 @@ mod tests {
         let rate = meter.rate(millis(20_000));
         assert!((9_900..=10_100).contains(&rate), "{rate}");
         assert_eq!(meter.total(), 200_000);
+    }
+
+    #[test]
+    fn a_meter_is_small() {
+        assert_eq!(size_of::<Meter>(), 80);
     }
 
     #[test]

@@ -10,18 +10,15 @@ use std::time::Duration;
 use world::Time;
 
 use crate::key::BLOCK;
+use crate::picker::Speed;
 use crate::rate::Meter;
 
 /// Requests made within this time share one age: at most eight ages for each second of [`Config::request_timeout`].
 const AGE_GRAIN: Duration = Duration::from_millis(125);
 /// How long a span is whose bytes are compared with those of the one before, in slow start.
 const EPOCH: Duration = Duration::from_secs(1);
-/// A peer is fast that brings this part of the torrent's rate, and medium with a quarter of that.
-const FAST_SHARE: u64 = 16;
-const MEDIUM_SHARE: u64 = 64;
-/// Bytes a second below which nobody is fast, or medium, however slow the torrent is.
-const FAST_LEAST: u64 = 4_096;
-const MEDIUM_LEAST: u64 = 512;
+/// A peer is of medium speed that sends a piece within this many times [`Config::whole_pieces`].
+const MEDIUM: u64 = 6;
 
 /// What a window is told.
 #[derive(Clone, Copy, Debug)]
@@ -39,17 +36,6 @@ pub struct Config {
     pub request_timeout: Duration,
     /// A peer that can send a piece within this time should get whole ones. Recommended: 20 s (PICK-15).
     pub whole_pieces: Duration,
-}
-
-/// Where a peer stands among those of its torrent (PICK-16).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Speed {
-    /// Neither of the others.
-    Slow,
-    /// At least a 64th of the torrent's rate.
-    Medium,
-    /// At least a 16th of the torrent's rate.
-    Fast,
 }
 
 /// What was found to be late.
@@ -270,12 +256,12 @@ impl Window {
         u128::from(self.meter.rate(now)) * self.config.whole_pieces.as_millis() >= u128::from(length) * 1_000
     }
 
-    /// Which class of speed the peer is in, if its torrent downloads `torrent` bytes a second in all (PICK-16).
-    pub fn speed(&self, now: Time, torrent: u64) -> Speed {
-        let rate = self.meter.rate(now);
-        if rate >= FAST_LEAST && rate >= torrent / FAST_SHARE {
+    /// How fast the peer is for pieces of `length` bytes (PICK-16): fast if it takes whole ones, slow if one takes it
+    /// more than six times as long.
+    pub fn speed(&self, now: Time, length: u64) -> Speed {
+        if self.takes_whole(now, length) {
             Speed::Fast
-        } else if rate >= MEDIUM_LEAST && rate >= torrent / MEDIUM_SHARE {
+        } else if self.takes_whole(now, length / MEDIUM) {
             Speed::Medium
         } else {
             Speed::Slow

@@ -225,14 +225,13 @@ fn whole_pieces_are_for_who_sends_one_in_time() {
 }
 
 #[test]
-fn speed_is_a_share_of_the_torrent_s() {
+fn speed_is_how_long_a_piece_takes() {
     let mut window = Window::new(Time::ZERO, CONFIG);
     let mut peer = Peer::new(100_000, Duration::from_millis(20));
     download(&mut window, &mut peer, secs(5), secs(20));
-    let speeds = [100_000, 1_000_000, 3_000_000, 10_000_000].map(|torrent| window.speed(secs(20), torrent));
-    assert_eq!(speeds, [Speed::Fast, Speed::Fast, Speed::Medium, Speed::Slow]);
+    let speeds = [1 << 20, 4 << 20, 8 << 20, 16 << 20].map(|length| window.speed(secs(20), length));
+    assert_eq!(speeds, [Speed::Fast, Speed::Medium, Speed::Medium, Speed::Slow]);
     assert!(window.peak(secs(20)) >= 95_000);
-    assert_eq!(Window::new(Time::ZERO, CONFIG).speed(Time::ZERO, 0), Speed::Slow);
 }
 
 #[derive(Clone, Copy, Debug)]
