@@ -14,7 +14,12 @@ pub mod picker;
 pub mod rate;
 pub mod roster;
 pub mod window;
+pub mod hashes;
+mod key;
+pub mod layout;
+pub mod picker;
 
 pub use bits::Bits;
+pub use hashes::{Check, Hashes, LayerError, Received, Served};
 pub use key::{BLOCK, PeerKey};
 pub use layout::{Layout, LayoutError, NameRules};
