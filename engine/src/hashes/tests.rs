@@ -181,6 +181,32 @@ fn the_layers_of_libtorrent_are_taken_and_written_back_as_they_were() {
 }
 
 #[test]
+fn the_trees_of_libtorrent_are_those_of_the_content() {
+    for raw in [
+        &include_bytes!("../../../wire/tests/fixtures/v2-trees.torrent")[..],
+        include_bytes!("../../../wire/tests/fixtures/hybrid-trees.torrent"),
+    ] {
+        let torrent = Torrent::parse(raw).unwrap();
+        let rules = crate::NameRules::Portable;
+        let layout = Layout::new(torrent.info.clone().into(), torrent.raw_info().into(), rules).unwrap();
+        let mut hashes = Hashes::new(&layout);
+        for (root, layer) in torrent.layers() {
+            hashes.add_layer(&layout, root, layer).unwrap();
+        }
+        assert_eq!(layout.pieces(), 4 + 1 + 1);
+        for piece in 0..layout.pieces() {
+            let slice = layout.map_block(piece, 0, u32::MAX).next().unwrap();
+            let content: Vec<u8> = (slice.at..)
+                .take(slice.len as usize)
+                .map(|at| (at * 7 % 251) as u8)
+                .collect();
+            let leaves: Vec<Hash> = content.chunks(BLOCK as usize).map(merkle::leaf).collect();
+            assert_eq!(hashes.check_piece(&layout, piece, &leaves), Check::Right);
+        }
+    }
+}
+
+#[test]
 fn a_layer_that_does_not_lead_to_its_root_is_refused() {
     for blocks in [5, 1_300] {
         let tried = Tried::v2(0, &[blocks]);
