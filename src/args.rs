@@ -2,6 +2,7 @@
 
 mod crawl;
 mod dht;
+mod download;
 mod lab;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use serde::Serialize;
 
 pub use crawl::{CrawlArgs, Encryption, NetArgs, Observed, OutArgs, Profile};
 pub use dht::{DhtArgs, DhtCommand, DhtCommon};
+pub use download::{Allocation, DownloadArgs, SeedArgs, SwarmArgs};
 pub use lab::{InsideLabArgs, LabArgs, LabProfile};
 
 /// Survey BitTorrent's Mainline DHT.
@@ -46,6 +48,10 @@ pub enum Command {
     /// Consecutive rows of an infohash are fetched as one. Where it comes again later its peers are added if it is in work; if it
     /// was fetched (of the last 3.6 million successes, for certain) it is passed over.
     Fetch(Box<FetchArgs>),
+    /// Download torrents: infohashes, magnet links, .torrent files, or a choice of a metadata.txt
+    Download(Box<DownloadArgs>),
+    /// Serve a torrent whose files are here
+    Seed(Box<SeedArgs>),
     /// Ask the DHT one question
     Dht(Box<DhtArgs>),
     /// Run a private DHT with peers on loopback, to try anything on

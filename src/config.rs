@@ -1,5 +1,6 @@
 //! What the flags mean: every default of the program, with its unit and its reason. Nothing raw survives this file.
 
+mod engine;
 mod stage;
 mod streams;
 
@@ -22,6 +23,7 @@ use crate::exit::BadInput;
 use crate::job::harvest::Origin;
 use crate::job::{crawl, harvest};
 
+pub use engine::engine;
 pub use stage::{DESCRIPTORS, DISK, HOST, LAB_HOST};
 pub use streams::streams;
 
@@ -41,6 +43,15 @@ pub fn is_router(place: &str) -> bool {
 
 /// What run.json calls a network on loopback that is not our own lab.
 const LOOPBACK: &str = "loopback";
+
+/// BEP 20: two letters and four digits of version (D-09: our own, never another client's).
+const PEER_ID_PREFIX: [u8; 8] = *b"-ES0010-";
+
+/// What peers are told of us (BEP 10 `v`).
+const CLIENT: &str = concat!("DHT-Estudely ", env!("CARGO_PKG_VERSION"));
+
+/// Peers kept for a magnet link while its info dictionary is looked for.
+pub const PEERS_PER_MAGNET: usize = 100;
 
 /// Ports tried in turn when none is named (D-25).
 const PORTS: std::ops::RangeInclusive<u16> = 6881..=6889;
@@ -427,9 +438,8 @@ pub fn pool_of_a_list(net: &Net, attempts_per_infohash: u32, peers_per_infohash:
 /// The metadata mind.
 pub fn pool(net: &Net, attempts_per_infohash: u32, peers_per_infohash: u32) -> fetcher::Config {
     fetcher::Config {
-        // BEP 20: two letters and four digits of version (D-09: our own, never another client's).
-        peer_id_prefix: *b"-ES0010-",
-        client: concat!("DHT-Estudely ", env!("CARGO_PKG_VERSION")).to_owned(),
+        peer_id_prefix: PEER_ID_PREFIX,
+        client: CLIENT.to_owned(),
         extensions: fetcher::config::Extensions {
             ut_metadata: 1,
             ut_pex: 2,

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod crawl;
 pub mod dht;
+pub mod download;
 pub mod fetch;
 pub mod harvest;
 pub mod lab;
@@ -26,6 +27,8 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Crawl(args) => crawl::run(args, crawl::Yield::Metadata),
         Command::Peers(args) => crawl::run(args, crawl::Yield::Peers),
         Command::Fetch(args) => fetch::run(args),
+        Command::Download(args) => download::run(args),
+        Command::Seed(args) => download::seed(args),
         Command::Dht(args) => dht::run(&args.command),
         Command::Lab(args) => lab::run(args),
         Command::Show(args) => show::run(args),

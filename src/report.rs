@@ -1,6 +1,7 @@
 //! The only place that speaks to people. All of it goes to stderr; stdout belongs to rows (OUT-10).
 
 mod batch;
+mod downloads;
 mod figures;
 mod progress;
 
@@ -9,6 +10,7 @@ use std::io::{self, IsTerminal, Write};
 use indicatif::{ProgressBar, ProgressStyle};
 
 pub use batch::{BatchProgress, BatchView};
+pub use downloads::Downloads;
 pub use figures::{Figure, Figures, ratio, share};
 pub use progress::{Progress, View, per_minute};
 

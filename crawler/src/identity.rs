@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use rand::{Rng, RngExt};
 use wire::NodeId;
+use wire::crc32c;
 
 use crate::Family;
 use crate::guard::bogon;
@@ -51,18 +52,6 @@ fn bound_bits(ip: IpAddr, last: u8) -> u32 {
             crc32c(&(prefix & MASK_V6 | u64::from(chosen) << 61).to_be_bytes())
         }
     }
-}
-
-/// CRC-32C (Castagnoli), a bit at a time: it is run over eight bytes, rarely, so a table would cost more than it saves.
-fn crc32c(bytes: &[u8]) -> u32 {
-    /// The polynomial 0x1edc6f41, reflected.
-    const POLYNOMIAL: u32 = 0x82f6_3b78;
-    !bytes.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
-            let carried = if crc & 1 == 1 { POLYNOMIAL } else { 0 };
-            crc >> 1 ^ carried
-        })
-    })
 }
 
 /// Networks whose latest vote counts; one more displaces the vote cast longest ago.
@@ -169,11 +158,6 @@ mod tests {
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
-    }
-
-    #[test]
-    fn crc32c_of_the_customary_digits() {
-        assert_eq!(crc32c(b"123456789"), 0xe306_9283);
     }
 
     #[test]

@@ -33,12 +33,14 @@ pub struct Digest([u8; 8]);
 impl Digest {
     /// The digest of a block.
     pub fn of(block: &[u8]) -> Self {
-        let hash = Sha1::digest(block);
-        let mut short = [0; 8];
-        for (to, from) in short.iter_mut().zip(hash.iter()) {
-            *to = *from;
-        }
-        Self(short)
+        let hash: [u8; 20] = Sha1::digest(block).into();
+        Self::of_hash(&hash)
+    }
+
+    /// The digest of a block whose SHA-1 is known.
+    pub const fn of_hash(hash: &[u8; 20]) -> Self {
+        let [a, b, c, d, e, f, g, h, ..] = *hash;
+        Self([a, b, c, d, e, f, g, h])
     }
 }
 

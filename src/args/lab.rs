@@ -62,6 +62,20 @@ pub struct InsideLabArgs {
     pub truth: Option<PathBuf>,
 }
 
+impl InsideLabArgs {
+    /// For a command that brings none along.
+    pub const fn none() -> Self {
+        Self {
+            lab: false,
+            lab_nodes: 0,
+            lab_torrents: 0,
+            lab_profile: LabProfile::Ideal,
+            lab_seed: 0,
+            truth: None,
+        }
+    }
+}
+
 /// How well a lab's network behaves (`network-model.md`, section 3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ValueEnum)]
 pub enum LabProfile {

@@ -10,6 +10,7 @@
 pub mod bencode;
 pub mod bloom;
 pub mod compact;
+mod crc32c;
 pub mod extended;
 pub mod fuzz;
 pub mod handshake;
@@ -27,5 +28,6 @@ pub mod ut_metadata;
 pub mod ut_pex;
 pub mod utp;
 
+pub use crc32c::crc32c;
 pub use host_port::HostPort;
 pub use id::{Distance, InfoHash, InfoHashV2, NodeId, PeerId};

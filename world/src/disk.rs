@@ -56,7 +56,8 @@ pub enum Allocation {
 pub enum Digest {
     /// One SHA-1 over all (BEP 3).
     Sha1,
-    /// A SHA-256 of each 16 KiB, counted from the first slice's beginning; the last may be shorter (BEP 52).
+    /// A SHA-256 of each 16 KiB, counted from the first slice's beginning; the last may be shorter (BEP 52). Padding is in no
+    /// leaf.
     Leaves,
     /// Both.
     Both,

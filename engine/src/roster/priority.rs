@@ -2,13 +2,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use wire::crc32c;
+
 /// The canonical priority of the connection between two endpoints; the same seen from either end, the higher the better.
 /// `None` if one is IPv4 and the other is not: the BEP has no rule for it.
 pub fn canonical_priority(one: SocketAddr, other: SocketAddr) -> Option<u32> {
     match (one.ip().to_canonical(), other.ip().to_canonical()) {
         (a, b) if a == b => {
             let (low, high) = sorted(one.port().to_be_bytes(), other.port().to_be_bytes());
-            Some(crc32c(low.into_iter().chain(high)))
+            Some(crc32c([low, high].as_flattened()))
         }
         // The same mask is FF.FF.55.55, then FF.FF.FF.55, then FF.FF.FF.FF.
         (IpAddr::V4(a), IpAddr::V4(b)) => Some(masked(a.octets(), b.octets(), 2)),
@@ -29,20 +31,11 @@ fn masked<const N: usize>(a: [u8; N], b: [u8; N], whole: usize) -> u32 {
         address
     };
     let (low, high) = sorted(mask(a), mask(b));
-    crc32c(low.into_iter().chain(high))
+    crc32c([low, high].as_flattened())
 }
 
 fn sorted<T: Ord>(a: T, b: T) -> (T, T) {
     if a < b { (a, b) } else { (b, a) }
-}
-
-/// CRC-32C (Castagnoli), bit by bit: a few bytes, once for each change of a record.
-fn crc32c(bytes: impl Iterator<Item = u8>) -> u32 {
-    !bytes.fold(!0u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
-            (crc >> 1) ^ if crc & 1 == 1 { 0x82f6_3b78 } else { 0 }
-        })
-    })
 }
 
 #[cfg(test)]
@@ -63,7 +56,7 @@ mod tests {
 
     #[test]
     fn the_masks_of_bep_40() {
-        let of = |bytes: &[u8]| Some(crc32c(bytes.iter().copied()));
+        let of = |bytes: &[u8]| Some(crc32c(bytes));
         // The same /16: FF.FF.FF.55.
         assert_eq!(
             priority("10.1.255.255:1", "10.1.2.3:1"),
@@ -104,7 +97,7 @@ mod tests {
     fn on_one_host_the_ports_decide() {
         assert_eq!(
             priority("127.0.0.1:6882", "127.0.0.1:6881"),
-            Some(crc32c([0x1a, 0xe1, 0x1a, 0xe2].into_iter()))
+            Some(crc32c(&[0x1a, 0xe1, 0x1a, 0xe2]))
         );
     }
 
@@ -113,12 +106,6 @@ mod tests {
         assert_eq!(priority("10.0.0.1:1", "[2001:db8::1]:1"), None);
         assert_eq!(priority("[::ffff:123.213.32.10]:1", "98.76.54.32:2"), Some(0xec2d_7224));
     }
-
-    #[test]
-    fn crc32c_of_the_customary_digits() {
-        assert_eq!(crc32c(b"123456789".iter().copied()), 0xe306_9283);
-    }
-
     proptest! {
         #[test]
         fn both_ends_agree(a: [u8; 4], b: [u8; 4], ports: (u16, u16)) {

@@ -52,7 +52,7 @@ pub(super) fn hash(
         let Some(file) = slice.file else {
             while left > 0 {
                 let zeros = ZEROS.get(..left.min(LEAF)).unwrap_or_default();
-                hasher.update(zeros);
+                hasher.pad(zeros);
                 left -= zeros.len();
             }
             continue;
@@ -122,6 +122,13 @@ impl Hasher {
         Self {
             all: (digest != Digest::Leaves).then(Sha1::default),
             leaves: (digest != Digest::Sha1).then(Leaves::default),
+        }
+    }
+
+    /// Padding is in no leaf.
+    fn pad(&mut self, zeros: &[u8]) {
+        if let Some(all) = &mut self.all {
+            all.update(zeros);
         }
     }
 

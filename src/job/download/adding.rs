@@ -1,0 +1,165 @@
+//! From an info dictionary to a torrent of the engine: where its files go, what its journal says, which files are wanted.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use engine::{Add, Hashes, JournalPlace, Layout, NameRules, Resume, Verify, journal};
+use wire::InfoHash;
+use wire::magnet::Selection;
+use wire::metainfo::Torrent;
+use world::disk::Allocation;
+
+use crate::bad_input;
+use crate::exit::BadInput;
+use crate::report::note;
+
+/// Where journals are below the data directory.
+const JOURNALS: &str = "resume";
+
+/// How torrents are added.
+#[derive(Clone, Debug)]
+pub struct Manner {
+    /// The folder of their files.
+    pub folder: PathBuf,
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// How room is made.
+    pub allocation: Allocation,
+    /// How far the journal is believed.
+    pub verify: Verify,
+    /// Pieces in order.
+    pub sequential: bool,
+    /// Trackers of the user, each a tier before the torrent's.
+    pub trackers: Vec<String>,
+    /// Whether trackers and web seeds are asked at all.
+    pub use_trackers: bool,
+    /// See [`use_trackers`](Self::use_trackers).
+    pub use_web_seeds: bool,
+}
+
+/// Makes a torrent ready for the engine.
+///
+/// # Errors
+///
+/// [`BadInput`] for a torrent that cannot be laid out on a disk, a selection without a file; the world's for a journal that
+/// cannot be read.
+pub fn prepare(torrent: &Torrent, select: Option<&Selection>, manner: &Manner) -> anyhow::Result<Add> {
+    let name = torrent.info.name_lossy().into_owned();
+    let raw: Arc<[u8]> = Arc::from(torrent.raw_info());
+    let info = Arc::new(torrent.info.clone());
+    // Names as other programs write them, where the file system takes them.
+    let rules = if cfg!(any(windows, target_os = "macos")) {
+        NameRules::Portable
+    } else {
+        NameRules::Exact
+    };
+    let layout = Layout::new(info, raw, rules).map_err(|error| BadInput(format!("{name}: {error}")))?;
+    let hashes = hashes(torrent, &layout).map_err(|error| BadInput(format!("{name}: {error}")))?;
+    let levels = levels(&layout, select, &name)?;
+    let folder = absolute(&manner.folder)?;
+    let mut add = Add::new(layout, hashes, folder);
+    add.levels = levels;
+    add.allocation = manner.allocation;
+    add.verify = manner.verify;
+    if manner.sequential {
+        add.order = engine::picker::Order::Sequential;
+    }
+    if manner.use_trackers {
+        add.trackers = manner.trackers.iter().map(|url| vec![url.clone()]).collect();
+        let own = torrent.tiers().into_iter();
+        add.trackers
+            .extend(own.map(|tier| tier.into_iter().map(str::to_owned).collect()));
+    }
+    if manner.use_web_seeds {
+        add.web_seeds.clone_from(&torrent.url_list);
+    }
+    let (place, resume) = journal(&manner.data_dir, add.info_hash, add.layout.pieces())?;
+    add.journal = Some(place);
+    // Without a journal, what is there is hashed.
+    if resume.is_none() {
+        add.verify = Verify::All;
+    }
+    add.resume = resume;
+    Ok(add)
+}
+
+/// The hash trees of a v2 torrent, with the piece layers that its file has.
+fn hashes(torrent: &Torrent, layout: &Layout) -> anyhow::Result<Option<Hashes>> {
+    if !layout.has_v2() {
+        return Ok(None);
+    }
+    let mut hashes = Hashes::new(layout);
+    for (root, layer) in torrent.layers() {
+        hashes.add_layer(layout, root, layer)?;
+    }
+    Ok(Some(hashes))
+}
+
+/// The level of each file.
+fn levels(layout: &Layout, select: Option<&Selection>, name: &str) -> anyhow::Result<Vec<u8>> {
+    let Some(select) = select else { return Ok(Vec::new()) };
+    // Padding has no number for people, as in `estudely show`.
+    let mut number = 0;
+    let mut any = false;
+    let levels = layout
+        .files()
+        .map(|file| {
+            if file.kind == engine::layout::Kind::Padding {
+                return 0;
+            }
+            let is_wanted = select.contains(number);
+            number += 1;
+            any |= is_wanted;
+            if is_wanted { engine::picker::NORMAL } else { 0 }
+        })
+        .collect();
+    if !any {
+        bad_input!("{name}: none of the files that --select names is in it; it has {number}, numbered from 0");
+    }
+    Ok(levels)
+}
+
+/// A folder's path as the disk takes it.
+fn absolute(folder: &Path) -> anyhow::Result<String> {
+    let path = std::path::absolute(folder).with_context(|| format!("cannot use {}", folder.display()))?;
+    match path.to_str() {
+        Some(path) => Ok(path.to_owned()),
+        None => bad_input!("{}: the path of a folder must be UTF-8", folder.display()),
+    }
+}
+
+/// Reads a torrent's journal, and writes it anew in the fewest records.
+fn journal(data_dir: &Path, info_hash: InfoHash, pieces: u32) -> anyhow::Result<(JournalPlace, Option<Resume>)> {
+    let folder = data_dir.join(JOURNALS);
+    host::create_dir(&folder)?;
+    let file = format!("{info_hash}.journal");
+    let path = folder.join(&file);
+    let place = JournalPlace {
+        folder: absolute(&folder)?,
+        file,
+    };
+    let Some(bytes) = host::read_file(&path)? else {
+        return Ok((place, None));
+    };
+    let resume = match journal::read(&bytes, info_hash, pieces) {
+        Ok(mut resume) => {
+            let mut anew = Vec::new();
+            resume.encode(info_hash, &mut anew);
+            host::replace_file(&path, &anew)?;
+            resume.length = anew.len() as u64;
+            Some(resume)
+        }
+        Err(error) => {
+            if let Some(aside) = host::set_aside(&path)? {
+                note(&format!(
+                    "{}: {error}; it is kept as {}, and what is on disk is hashed",
+                    path.display(),
+                    aside.display()
+                ));
+            }
+            None
+        }
+    };
+    Ok((place, resume))
+}
