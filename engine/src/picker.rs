@@ -9,7 +9,7 @@
 //!
 //! For `n` pieces 14.4 n bytes, and 8 bytes for each block of a piece that is begun. A piece that one more peer has, a piece
 //! that comes or goes, a block: constant in `n` (see `ranking`; seeds are counted, not entered at each piece). Bulk
-//! changes pass over all pieces once.
+//! changes pass over all pieces once. When begun pieces start or cease to go before others, each of them moves once.
 //!
 //! A pick looks at pieces from the best on and stops when it has found enough. If it was in vain with 1,024 of them, it
 //! joins the peer's set with that of the pickable pieces, n / 64 words, and chooses the best of 1,024 pieces met there
@@ -94,6 +94,13 @@ struct Piece {
     slot: u16,
     /// 0 to 7.
     level: u8,
+}
+
+impl Piece {
+    /// Where it is ranked if it is open.
+    fn bucket(&self, begun_first: bool) -> u32 {
+        bucket_of(self.level, self.held, self.slot != NONE, begun_first)
+    }
 }
 
 /// See the module.
@@ -242,14 +249,12 @@ impl Picker {
             return UNWANTED;
         }
         let partial = self.partials.get(entry.slot);
-        let is_begun = partial.is_some();
         let open = partial.map_or_else(|| self.shape.blocks_in(piece), Partial::open);
-        let bucket = bucket_of(entry.level, entry.held, is_begun, self.begun_first);
         Standing {
             is_missing: true,
             open,
-            is_begun: is_begun && open > 0,
-            bucket: (open > 0).then_some(bucket),
+            is_begun: partial.is_some() && open > 0,
+            bucket: (open > 0).then(|| entry.bucket(self.begun_first)),
         }
     }
 
@@ -294,12 +299,13 @@ impl Picker {
         self.rank();
     }
 
-    /// Ranks all pieces anew.
+    /// Ranks all open pieces anew.
     fn rank(&mut self) {
-        // Something stands in for it while it asks us.
-        let mut ranking = std::mem::replace(&mut self.ranking, Ranking::new(0, Seed::from_number(0)));
-        ranking.rebuild(|piece| self.standing(piece).bucket);
-        self.ranking = ranking;
+        let (pieces, open, begun_first) = (&self.pieces, &self.open, self.begun_first);
+        self.ranking.rebuild(|piece| {
+            let entry = pieces.get(index(piece)).filter(|_| open.get(piece))?;
+            Some(entry.bucket(begun_first))
+        });
     }
 
     /// That what is kept twice agrees.

@@ -94,10 +94,12 @@ impl Ranking {
         if from == to {
             return;
         }
-        let end = u32::try_from(self.ends.len()).unwrap_or(NOWHERE);
-        let grown = to.map_or(end, |to| end.max(to + 1));
-        self.ends.resize(index(grown), self.len());
-        // Beyond the last bucket stands who is about to come in or to go out.
+        let mut grown = u32::try_from(self.ends.len()).unwrap_or(NOWHERE);
+        if let Some(to) = to.filter(|&to| to >= grown) {
+            grown = to + 1;
+            self.ends.resize(index(grown), self.len());
+        }
+        // Beyond the last bucket stands who comes in or goes out.
         let place = if from.is_some() {
             self.place(piece)
         } else {

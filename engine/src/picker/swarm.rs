@@ -1,7 +1,6 @@
 //! How many peers have each piece. Seeds are counted once for all pieces.
 
-use super::ranking::bucket_of;
-use super::{Picker, index};
+use super::{Picker, Piece, index};
 use crate::Bits;
 
 /// A set of more than one piece in so many is entered by ranking all anew: to move each by itself would take longer.
@@ -55,35 +54,30 @@ impl Picker {
     }
 
     fn move_held(&mut self, piece: u32, change: impl Fn(u16) -> u16) {
-        let Some((before, now)) = self.change_held(piece, change) else {
-            return;
-        };
-        if !self.open.get(piece) {
-            return;
-        }
-        if let Some(&entry) = self.piece(piece) {
-            let is_begun = self.partials.get(entry.slot).is_some();
-            let bucket = |held| Some(bucket_of(entry.level, held, is_begun, self.begun_first));
-            let (from, to) = (bucket(before), bucket(now));
-            self.ranking.shift(piece, from, to);
+        if let Some((before, now)) = self.change_held(piece, change)
+            && self.open.get(piece)
+        {
+            let (from, to) = (before.bucket(self.begun_first), now.bucket(self.begun_first));
+            self.ranking.shift(piece, Some(from), Some(to));
         }
     }
 
-    /// Changes a count; what it was and is, if that is not the same.
-    fn change_held(&mut self, piece: u32, change: impl Fn(u16) -> u16) -> Option<(u16, u16)> {
+    /// Changes a count; what the piece was and is, if that is not the same.
+    fn change_held(&mut self, piece: u32, change: impl Fn(u16) -> u16) -> Option<(Piece, Piece)> {
         let entry = self.pieces.get_mut(index(piece))?;
-        let (before, now) = (entry.held, change(entry.held));
-        if before == now {
+        let before = *entry;
+        entry.held = change(before.held);
+        let now = *entry;
+        if before.held == now.held {
             return None;
         }
-        entry.held = now;
-        if self.spread.len() <= usize::from(now) {
-            self.spread.resize(usize::from(now) + 1, 0);
+        if self.spread.len() <= usize::from(now.held) {
+            self.spread.resize(usize::from(now.held) + 1, 0);
         }
-        if let Some(pieces) = self.spread.get_mut(usize::from(before)) {
+        if let Some(pieces) = self.spread.get_mut(usize::from(before.held)) {
             *pieces -= 1;
         }
-        if let Some(pieces) = self.spread.get_mut(usize::from(now)) {
+        if let Some(pieces) = self.spread.get_mut(usize::from(now.held)) {
             *pieces += 1;
         }
         Some((before, now))

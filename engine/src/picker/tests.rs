@@ -293,7 +293,7 @@ fn a_choking_peer_is_asked_for_what_it_grants() {
     available(&mut picker, &[1, 2, 3, 1]);
     let granted = Ask {
         allowed: Some(&[2, 1, 1]),
-        want: 99,
+        want: 8,
         ..ask(A)
     };
     let picked = pick(&mut picker, &granted);
