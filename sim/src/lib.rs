@@ -6,6 +6,9 @@
 //! NAT and limits inside; so the same lab runs on loopback sockets under `host::run` and in virtual time under
 //! [`run()`]. [`judge()`] holds what a client found against what was planted and shown.
 //!
+//! A [`stage::Stage`] is another world, without a population: any number of machines of one kind, each with a line, a
+//! [`disk::Disk`] and the web, and streams and datagrams between them.
+//!
 //! The figures are those of `network-model.md`. What it has and this room does not: churn and births (a lab runs for
 //! minutes, and a contact is dead from the start), several nodes on one address (a lab on sockets has one port), IPv6.
 
@@ -17,6 +20,7 @@ pub mod client;
 mod content;
 mod counts;
 mod dice;
+pub mod disk;
 pub mod fuzz;
 mod guests;
 mod infos;
@@ -35,6 +39,7 @@ pub mod profile;
 mod queue;
 mod run;
 mod sample;
+pub mod stage;
 mod swarm;
 
 pub use abuse::{Abuse, Trap};
