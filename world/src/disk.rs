@@ -110,8 +110,8 @@ pub enum DiskOp {
         /// Bytes appended to the lent buffer by this poll.
         len: usize,
     },
-    /// All writes asked before are on stable storage when this is answered, with what their files need to be found again
-    /// (fdatasync, and the folder of a new file). Once it fails, everything that was written since the sync before is in
+    /// All writes asked before, and all that was hashed before, whoever wrote it, are on stable storage when this is answered,
+    /// with what their files need to be found again (fdatasync, and the folder of a new file). Once it fails, everything that was written since the sync before is in
     /// doubt, and stays so: a system forgets what it could not write, and the next sync does not know of it. A file that
     /// somebody deleted while it was written is [`DiskFault::Gone`].
     Sync,

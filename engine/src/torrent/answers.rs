@@ -64,7 +64,10 @@ impl Torrent {
                 self.block_is(desk, now, slot, giver, hash);
             }
             (Job::Sync, Done::Failed { fault, .. }) => {
-                self.durable.give_up();
+                // What was written since the last good sync is in doubt, and no later one will know of it.
+                for piece in self.durable.in_doubt() {
+                    self.picker.lose(piece);
+                }
                 self.disk_failed(desk, now, fault, None);
             }
             (Job::Sync, _) => self.content_is_safe(desk),

@@ -113,6 +113,17 @@ impl Durable {
         self.fresh.append(&mut self.syncing);
     }
 
+    /// A sync failed: pieces of which it is not known any more whether they are on the disk, nor will be.
+    pub(super) fn in_doubt(&mut self) -> Vec<u32> {
+        self.phase = Phase::Idle;
+        self.unnoted = 0;
+        self.bytes = 0;
+        let mut doubtful = std::mem::take(&mut self.syncing);
+        doubtful.append(&mut self.fresh);
+        self.lost.extend_from_slice(&doubtful);
+        doubtful
+    }
+
     fn is_quiet(&self) -> bool {
         self.phase == Phase::Idle && self.fresh.is_empty() && self.syncing.is_empty()
     }

@@ -227,18 +227,22 @@ impl Torrent {
             return self.part(desk, now, key, Parted::Twice);
         }
         let pieces = self.layout.pieces();
+        // Who speaks of a torrent by its v2 name understands v2, whether the bit says so or not (libtorrent sets it for
+        // hybrids alone).
+        let by_v2_name = !self.layout.info().version.has_v1() || Some(theirs.info_hash) == self.other_hash;
         let Some(peer) = self.peer_mut(key) else { return };
         peer.phase = Phase::Open;
         peer.id = theirs.peer_id;
         peer.fast = theirs.supports_fast();
         peer.extended = theirs.supports_extended();
-        peer.v2 = theirs.supports_v2();
+        peer.v2 = theirs.supports_v2() || by_v2_name;
         peer.has = Having::Some(Bits::new(pieces));
         peer.last_interest = now;
         peer.last_pex = now;
         self.tell_what_we_have(key);
         self.offer_extensions(desk, key);
         self.grant_fast(desk, key);
+        self.ask_for_hashes(desk, now, key);
         if let (Some(port), Some(peer)) = (desk.listen_port, self.peer_mut(key))
             && theirs.supports_dht()
         {

@@ -58,6 +58,8 @@ pub(super) fn hash(
             continue;
         };
         let fd = stores.to_read(store, file)?;
+        // What an earlier run wrote may be in memory alone: who finds it right may claim it after the next sync.
+        store.wrote(file);
         if left > CHUNK {
             // The next part comes from the disk while this one is hashed. It is a hint; without it all is the same.
             let _ = fadvise(&*fd, slice.at, u64::from(slice.len).try_into().ok(), Advice::WillNeed);

@@ -62,13 +62,27 @@ impl Found {
         let (mut at, mut left) = (slice.at, slice.len as usize);
         while left > 0 {
             let part = &mut buffer[..STRIDE.min(left)];
-            match file {
-                Some(file) => file.read(at, part),
-                None => part.fill(0),
-            }
             at = at.saturating_add(part.len() as u64);
             left -= part.len();
-            self.update(part);
+            let begin = at - part.len() as u64;
+            match file {
+                Some(file) => {
+                    file.read(begin, part);
+                    self.update(part);
+                }
+                // A file that is not there, or padding, which is in no leaf.
+                None if slice.file.is_some() => {
+                    part.fill(0);
+                    self.update(part);
+                }
+                None => {
+                    part.fill(0);
+                    self.bytes += part.len() as u64;
+                    if self.wants != Digest::Leaves {
+                        self.sha1.update(&*part);
+                    }
+                }
+            }
         }
     }
 

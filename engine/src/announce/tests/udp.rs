@@ -46,12 +46,12 @@ fn a_tracker_is_looked_up_connected_to_and_announced_to() {
 fn a_connection_id_serves_for_60_seconds() {
     let mut world = world();
     world.add(1, &[&[U]]);
-    for at in [59, 121] {
+    for at in [59, 61] {
         world.run_to(at);
         world.mind.reannounce(world.now, 1, Duration::ZERO);
     }
-    world.run_to(130);
-    assert_eq!(world.actions(AT), [(0, 0), (0, 1), (59, 1), (121, 0), (121, 1)]);
+    world.run_to(70);
+    assert_eq!(world.actions(AT), [(0, 0), (0, 1), (59, 1), (61, 0), (61, 1)]);
 }
 
 #[test]
@@ -178,6 +178,44 @@ fn many_torrents_of_a_dead_tracker_do_not_hold_up_others() {
 }
 
 #[test]
+fn a_torrent_that_waits_asks_a_tracker_that_others_have_almost_given_up() {
+    let mut world = world();
+    world.udp.entry(addr(AT)).or_default().dead = true;
+    world.add(1, &[&[U]]);
+    world.run_to(300);
+    world.udp.entry(addr(AT)).or_default().dead = false;
+    world.add(2, &[&[U]]);
+    world.run_to(301);
+    // The next word of the first would be at 465.
+    assert_eq!(world.actions(AT)[5..], [(300, 0), (300, 1), (300, 1)]);
+}
+
+#[test]
+fn when_the_torrent_that_asks_for_all_is_gone_another_asks_in_its_place() {
+    let mut world = world();
+    world.udp.entry(addr(AT)).or_default().lost = 1;
+    world.add(1, &[&[U]]);
+    world.add(2, &[&[U]]);
+    world.run_to(5);
+    world.mind.remove(world.now, 1, Stats::default());
+    world.run_to(6);
+    assert_eq!(world.actions(AT), [(0, 0), (5, 0), (5, 1)]);
+    assert!(world.mind.trackers(2).next().unwrap().working);
+}
+
+#[test]
+fn a_late_answer_ends_a_round() {
+    let mut world = world();
+    world.udp.entry(addr(AT)).or_default().lost = 1;
+    world.answers(B, Answer::Silence);
+    world.answers(C, reply(600));
+    world.add(1, &[&[U], &[B], &[C]]);
+    world.run_to(2_000);
+    assert_eq!((world.times(B), world.times(C)), (vec![15], vec![]));
+    assert_eq!(world.actions(AT)[2..], [(15, 1), (1_835, 0), (1_835, 1)]);
+}
+
+#[test]
 fn an_answer_counts_only_from_whom_was_asked_and_to_what_was_asked() {
     let mut world = world();
     world.udp.entry(addr(AT)).or_default().dead = true;
@@ -292,5 +330,6 @@ fn stopped_is_sent_again_in_time_to_be_heard() {
     world.run_to(105);
     assert!(world.mind.is_idle());
     assert_eq!(world.actions(AT)[2..], [(100, 0), (102, 0), (102, 1)]);
-    assert_eq!(world.sent.last().unwrap().bytes[80..84], [0, 0, 0, 3]);
+    let last = &world.sent.last().unwrap().bytes;
+    assert_eq!((&last[80..84], &last[92..96]), (&[0, 0, 0, 3][..], &[0; 4][..]));
 }
