@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{blame, choker, limiter, pace, roster, window};
+use crate::{blame, choker, limiter, pace, roster, webseed, window};
 
 /// Everything an [`Engine`](crate::Engine) is told at its start.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct Config {
     pub choking: choker::Config,
     /// Peers known of one torrent, and how they are tried.
     pub roster: roster::Config,
+    /// How web seeds are asked.
+    pub webseed: webseed::WebSeedConfig,
     /// What is remembered of peers that gave wrong bytes.
     pub blame: blame::Config,
     /// How trackers are asked.

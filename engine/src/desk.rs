@@ -48,6 +48,10 @@ pub(crate) struct Desk {
     pub(crate) totals: Totals,
     /// When somebody who waits for a limit has a turn.
     pub(crate) limits_due: Option<Time>,
+    /// Torrents whose web seeds may have something to ask.
+    pub(crate) web_work: VecDeque<TorrentId>,
+    /// Torrents whose download has just become complete.
+    pub(crate) completed: Vec<TorrentId>,
     /// Peers that are served, and how many may be.
     pub(crate) unchoked: usize,
     pub(crate) slots_now: usize,
@@ -80,6 +84,8 @@ impl Desk {
             speaking: VecDeque::new(),
             totals: Totals::default(),
             limits_due: None,
+            web_work: VecDeque::new(),
+            completed: Vec::new(),
             unchoked: 0,
             slots_now: 0,
             stopping: false,

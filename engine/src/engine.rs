@@ -131,6 +131,10 @@ impl Engine {
     fn web(&mut self, now: Time, id: WebId, input: Input<'_>) {
         if self.announcer.claims(id) {
             self.announcer.handle(now, input);
+        } else if let Input::Http { part, .. } = input
+            && let Some((torrent, desk)) = self.with(Torrent::of_web(id))
+        {
+            torrent.web_says(desk, now, id, part);
         }
     }
 
@@ -138,7 +142,7 @@ impl Engine {
     fn tracker_says(&mut self, now: Time, told: Told) {
         let (torrent, news) = match told {
             Told::Peers { torrent, peers, .. } => {
-                let id = TorrentId(torrent);
+                let id = owner::of_swarm(torrent);
                 for addr in peers {
                     // Of a torrent that is only announced, its owner knows what to do with them.
                     match self.torrent(id) {
@@ -180,11 +184,16 @@ impl Engine {
             }
             Told::Asking { .. } | Told::Counts { .. } | Told::ScrapeFailed { .. } => return,
         };
-        self.desk.tell(Event::Tracker(TorrentId(torrent), news));
+        self.desk.tell(Event::Tracker(owner::of_swarm(torrent), news));
     }
 
     /// What was decided in the torrents and concerns more than one of them.
     fn settle(&mut self, now: Time) {
+        while let Some(id) = self.desk.completed.pop() {
+            for swarm in owner::swarms(id) {
+                self.announcer.completed(now, swarm);
+            }
+        }
         if std::mem::take(&mut self.desk.ask_again) {
             for torrent in self.torrents.iter_mut().flatten() {
                 torrent.ask_all(&mut self.desk, now);
@@ -238,6 +247,9 @@ impl Machine for Engine {
             }
             if let Some(output) = self.say(now, payload) {
                 return Some(output);
+            }
+            if let Some(effect) = self.fetch_from_webseeds(now, payload) {
+                return Some(Output::Effect(effect));
             }
             let torrents = &self.torrents;
             let stats = |torrent: u32| owner::stats(torrents, torrent);

@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use world::{DiskFault, closed_list};
 
+use crate::webseed::WebSeedEnd;
+
 /// A torrent of this engine, by a number that is not used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TorrentId(pub u32);
@@ -55,6 +57,8 @@ pub enum Event {
     Moved(TorrentId, Result<(), DiskFault>),
     /// A tracker answered, or did not.
     Tracker(TorrentId, TrackerNews),
+    /// A web seed is of no more use.
+    WebSeedDropped(TorrentId, String, WebSeedEnd),
     /// Others see us at this address.
     ExternalIp(IpAddr),
     /// A peer, or a tracker of a torrent that is only announced, names another, which has everything or not. Its owner knows

@@ -32,6 +32,7 @@ pub mod rate;
 pub mod roster;
 pub mod status;
 mod torrent;
+pub mod webseed;
 pub mod window;
 
 pub use bits::Bits;

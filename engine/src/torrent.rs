@@ -18,6 +18,7 @@ mod pulse;
 mod serve;
 mod show;
 mod trees;
+mod web;
 mod wishes;
 
 use std::collections::BTreeMap;
@@ -47,6 +48,7 @@ pub use people::Parted;
 pub(crate) use pulse::Whom;
 use serve::Reading;
 use trees::{Inquiry, Remaking};
+use web::HttpSource;
 
 /// What an answer of the disk is for.
 #[derive(Debug)]
@@ -159,6 +161,7 @@ pub(crate) struct Torrent {
     /// Files being allocated.
     allocating: usize,
     durable: Durable,
+    webseeds: Vec<HttpSource>,
     pub(crate) counters: journal::Counters,
     pub(crate) down: Meter,
     pub(crate) up: Meter,
@@ -225,6 +228,7 @@ impl Torrent {
             checking: Checking::default(),
             slots: (desk.limits.down.open_torrent(), desk.limits.up.open_torrent()),
             allocating: 0,
+            webseeds: Vec::new(),
             durable: Durable::new(now, add.journal, resume, add.verify),
             counters,
             down: Meter::new(now),

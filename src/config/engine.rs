@@ -50,6 +50,10 @@ pub fn engine(args: &SwarmArgs, net: &Net, port: u16) -> Config {
             suspects: 1_000,
             lies: 1,
         },
+        webseed: engine::webseed::WebSeedConfig {
+            requests: 5,
+            timeout: Duration::from_secs(20),
+        },
         announce: announce(net, port),
         random_first: 4,
         // Two copies of the last blocks: a third is rarely the first to come.

@@ -96,17 +96,21 @@ impl Engine {
             self.by_hash.insert(name, id);
         }
         let trackers = std::mem::take(&mut add.trackers);
+        let web_seeds = std::mem::take(&mut add.web_seeds);
         let order = add.order;
-        let info_hash = add.info_hash;
         let seed = self.seed.derive_number("torrent", id.0.into());
         let mut torrent = Torrent::new(now, id, add, &mut self.desk, seed);
         torrent.set_order(order);
-        if torrent.paused {
-            self.announcer.add(now, id.0, self.swarm(info_hash), &trackers);
-            self.announcer.pause(now, id.0, Self::no_stats());
-        } else {
+        torrent.add_webseeds(&self.desk, now, &web_seeds);
+        // A hybrid has two swarms (BEP 52).
+        for (swarm, name) in swarms(id).into_iter().zip(names.into_iter().flatten()) {
+            self.announcer.add(now, swarm, self.swarm(name), &trackers);
+            if torrent.paused {
+                self.announcer.pause(now, swarm, Self::no_stats());
+            }
+        }
+        if !torrent.paused {
             torrent.open(&mut self.desk);
-            self.announcer.add(now, id.0, self.swarm(info_hash), &trackers);
         }
         self.torrents.push(Some(Box::new(torrent)));
         self.next_pulse.get_or_insert(now + PULSE);
@@ -141,20 +145,26 @@ impl Engine {
     /// Stops a torrent; [`Event::Paused`](crate::Event::Paused) says when all is saved. Whether there is one.
     pub fn pause(&mut self, now: Time, id: TorrentId) -> bool {
         let stats = stats(&self.torrents, id.0);
-        self.announcer.pause(now, id.0, stats);
+        for swarm in swarms(id) {
+            self.announcer.pause(now, swarm, stats);
+        }
         self.with(id).map(|(torrent, desk)| torrent.pause(desk, now)).is_some()
     }
 
     /// Goes on with a torrent that is paused, or that the disk failed.
     pub fn resume(&mut self, now: Time, id: TorrentId) -> bool {
-        self.announcer.resume(now, id.0);
+        for swarm in swarms(id) {
+            self.announcer.resume(now, swarm);
+        }
         self.with(id).map(|(torrent, desk)| torrent.resume(desk, now)).is_some()
     }
 
     /// Removes a torrent, with its files or without; [`Event::Removed`](crate::Event::Removed) says when.
     pub fn remove(&mut self, now: Time, id: TorrentId, delete_files: bool) -> bool {
         let stats = stats(&self.torrents, id.0);
-        self.announcer.remove(now, id.0, stats);
+        for swarm in swarms(id) {
+            self.announcer.remove(now, swarm, stats);
+        }
         self.with(id)
             .map(|(torrent, desk)| torrent.remove(desk, now, delete_files))
             .is_some()
@@ -179,7 +189,9 @@ impl Engine {
 
     /// Announces a torrent to its trackers at once.
     pub fn reannounce(&mut self, now: Time, id: TorrentId) {
-        self.announcer.reannounce(now, id.0, Duration::ZERO);
+        for swarm in swarms(id) {
+            self.announcer.reannounce(now, swarm, Duration::ZERO);
+        }
     }
 
     /// Sets the levels of all files of a torrent (PICK-08).
@@ -246,6 +258,12 @@ impl Engine {
         self.torrents.iter().flatten().map(|torrent| torrent.id)
     }
 
+    /// The names of a torrent in its swarms: two of a hybrid (BEP 52).
+    pub fn names(&self, id: TorrentId) -> impl Iterator<Item = InfoHash> {
+        let names = self.torrent(id).map(|torrent| [Some(torrent.info_hash), torrent.other_hash]);
+        names.into_iter().flatten().flatten()
+    }
+
     /// The torrent of this name.
     pub fn find(&self, info_hash: &InfoHash) -> Option<TorrentId> {
         self.by_hash.get(info_hash).copied()
@@ -308,9 +326,22 @@ impl Engine {
     }
 }
 
+/// Set in the announcer's number of a torrent for the second swarm of a hybrid.
+const SECOND: u32 = 1 << 31;
+
+/// The announcer's numbers of a torrent: for its name, and for its other name.
+pub(super) const fn swarms(id: TorrentId) -> [u32; 2] {
+    [id.0, id.0 | SECOND]
+}
+
+/// The torrent of an announcer's number.
+pub(super) const fn of_swarm(swarm: u32) -> TorrentId {
+    TorrentId(swarm & !SECOND)
+}
+
 /// For trackers: what a torrent has moved, and what it lacks.
-pub(super) fn stats(torrents: &[Option<Box<Torrent>>], torrent: u32) -> Stats {
-    let torrent = torrents.get(torrent as usize).and_then(Option::as_deref);
+pub(super) fn stats(torrents: &[Option<Box<Torrent>>], swarm: u32) -> Stats {
+    let torrent = torrents.get(of_swarm(swarm).0 as usize).and_then(Option::as_deref);
     torrent.map_or(Engine::no_stats(), |torrent| Stats {
         uploaded: torrent.up.total(),
         downloaded: torrent.down.total(),

@@ -1,6 +1,6 @@
 //! What comes around: the pulse of each second, the choker's rounds, turns of those who wait for a limit, and the end.
 
-use world::Time;
+use world::{Effect, Time};
 
 use super::{Engine, PULSE};
 use crate::announce::Stats;
@@ -109,6 +109,18 @@ impl Engine {
             self.leave_by = None;
             self.next_pulse = None;
             return Some(Event::Stopped);
+        }
+        None
+    }
+
+    /// The next thing that a web seed asks for.
+    pub(super) fn fetch_from_webseeds(&mut self, now: Time, payload: &mut Vec<u8>) -> Option<Effect> {
+        while let Some(&id) = self.desk.web_work.front() {
+            let effect = self.with(id).and_then(|(torrent, _)| torrent.web_asks(now, payload));
+            if effect.is_some() {
+                return effect;
+            }
+            self.desk.web_work.pop_front();
         }
         None
     }

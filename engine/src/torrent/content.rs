@@ -64,27 +64,43 @@ impl Torrent {
         bytes: &[u8],
         start: usize,
     ) -> Taken {
+        let Some((taken, job)) = self.note_taken(desk, now, slot, offset, key, bytes) else {
+            return Taken::Not;
+        };
+        let len = u32::try_from(bytes.len()).unwrap_or(0);
+        self.write(desk, job, slot.piece, slot.block * BLOCK + offset, len, start);
+        taken
+    }
+
+    /// Hashes bytes of a block that are to be stored, and counts them: what they came to, and the number of their write.
+    /// `None` if they are not to be stored.
+    pub(super) fn note_taken(
+        &mut self,
+        desk: &mut Desk,
+        now: Time,
+        slot: Slot,
+        offset: u32,
+        key: PeerKey,
+        bytes: &[u8],
+    ) -> Option<(Taken, u32)> {
         if !self.begun.contains_key(&slot.piece) {
             self.begin(slot.piece);
         }
-        let Some(begun) = self.begun.get_mut(&slot.piece) else {
-            return Taken::Not;
-        };
+        let begun = self.begun.get_mut(&slot.piece)?;
         let taken = begun.progress.take(slot.block, offset, key, bytes, &mut desk.held);
         if taken == Taken::Not {
-            return taken;
+            return None;
         }
-        let len = u32::try_from(bytes.len()).unwrap_or(0);
         let job = begun.job;
         if let Some(Job::Write { left, .. }) = self.jobs.get_mut(&job) {
             *left += bytes.len();
         }
         desk.unwritten += bytes.len();
-        self.down.add(now, u64::from(len));
-        desk.totals.down.add(now, u64::from(len));
-        self.counters.downloaded += u64::from(len);
-        self.write(desk, job, slot.piece, slot.block * BLOCK + offset, len, start);
-        taken
+        let len = bytes.len() as u64;
+        self.down.add(now, len);
+        desk.totals.down.add(now, len);
+        self.counters.downloaded += len;
+        Some((taken, job))
     }
 
     /// Has a range of a piece written from the input. Padding is in no file.
@@ -106,11 +122,14 @@ impl Torrent {
             }
             start += length;
         }
-        if padding > 0 {
-            desk.unwritten = desk.unwritten.saturating_sub(padding);
-            if let Some(Job::Write { left, .. }) = self.jobs.get_mut(&job) {
-                *left = left.saturating_sub(padding);
-            }
+        self.padded(desk, job, padding);
+    }
+
+    /// So many bytes of a write are padding, and so written.
+    pub(super) fn padded(&mut self, desk: &mut Desk, job: u32, padding: usize) {
+        desk.unwritten = desk.unwritten.saturating_sub(padding);
+        if let Some(Job::Write { left, .. }) = self.jobs.get_mut(&job) {
+            *left = left.saturating_sub(padding);
         }
     }
 
@@ -290,8 +309,10 @@ impl Torrent {
         self.set_state(desk, state);
         if !std::mem::replace(&mut self.finished_once, true) {
             desk.tell(Event::Finished(self.id));
+            desk.completed.push(self.id);
         }
         self.claim(desk, now);
+        self.stop_webseeds(desk);
         self.lose_interest(desk, now);
     }
 
@@ -301,6 +322,7 @@ impl Torrent {
         self.failed_bytes += length;
         desk.totals.failed += length;
         desk.tell(Event::HashFailed(self.id, piece));
+        self.blame_webseed(desk, now, piece);
         if let Some(leaves) = &digests.leaves
             && self.inquire(desk, now, piece, leaves.clone())
         {
@@ -317,6 +339,9 @@ impl Torrent {
     pub(super) fn reopen_piece(&mut self, desk: &mut Desk, piece: u32) {
         if let Some(mut begun) = self.begun.remove(&piece) {
             begun.progress.release(&mut desk.held);
+            if matches!(self.jobs.get(&begun.job), Some(Job::Write { left: 0, .. })) {
+                self.jobs.remove(&begun.job);
+            }
         }
         self.picker.failed(piece);
     }

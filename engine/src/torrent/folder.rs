@@ -191,6 +191,7 @@ impl Torrent {
         }
         self.asked_for_peers = None;
         self.counted_until = now;
+        self.feed_webseeds(desk, now);
         self.dial(desk, now);
     }
 

@@ -44,7 +44,10 @@ impl Torrent {
         peer.intake = intake;
         match wrong {
             Some(why) => self.part(desk, now, key, why),
-            None => self.ask(desk, now, key),
+            None => {
+                self.serve(desk, now, key);
+                self.ask(desk, now, key);
+            }
         }
     }
 
@@ -70,7 +73,7 @@ impl Torrent {
             }
             Message::HaveAll => self.has_everything(desk, key)?,
             Message::HaveNone => self.has_all_of(desk, key, Bits::new(self.layout.pieces()))?,
-            Message::Request(block) => self.requested(desk, now, key, block),
+            Message::Request(block) => self.requested(desk, key, block),
             Message::Cancel(block) => self.cancelled(desk, key, block),
             Message::Reject(block) => {
                 if let Some(slot) = slot(block) {

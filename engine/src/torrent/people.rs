@@ -330,6 +330,7 @@ impl Torrent {
 
     /// Parts with everybody.
     pub(super) fn part_with_all(&mut self, desk: &mut Desk, now: Time) {
+        self.stop_webseeds(desk);
         for index in 0..self.peers.len() {
             if let Ok(number) = u32::try_from(index) {
                 self.part(desk, now, PeerKey(number), Parted::Leaving);

@@ -38,6 +38,7 @@ impl Torrent {
             self.asked_for_peers = Some(now);
             desk.tell(Event::WantsPeers(self.id));
         }
+        self.tick_webseeds(desk, now);
         self.dial(desk, now);
     }
 

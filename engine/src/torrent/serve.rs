@@ -33,14 +33,14 @@ enum Part {
 
 impl Torrent {
     /// A peer asks for a block.
-    pub(super) fn requested(&mut self, desk: &mut Desk, now: Time, key: PeerKey, block: Block) {
+    pub(super) fn requested(&mut self, desk: &mut Desk, key: PeerKey, block: Block) {
         let most = desk.config.limits.requests;
         let is_there = self.can_give(block);
         let Some(peer) = self.peer_mut(key) else { return };
         let may = !peer.choked || peer.granted.contains(&block.piece);
         if is_there && may && peer.requests.len() < most {
+            // Served when all that came in is handled: requests that follow one another are read as one run.
             peer.requests.push_back(block);
-            self.serve(desk, now, key);
         } else if peer.fast {
             peer.tell(&Message::Reject(block));
             self.speak(desk, key);

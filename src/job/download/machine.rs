@@ -269,8 +269,11 @@ impl Download {
         match event {
             engine::Event::WantsPeers(id) => {
                 let busy = self.lookups.iter().any(|(_, torrent)| torrent == id);
-                if let (Some(node), Some(status), false) = (&mut self.node, self.engine.status(now, *id), busy) {
-                    let lookup = node.get_peers(now, status.info_hash, Plan::full());
+                let Some(node) = self.node.as_mut().filter(|_| !busy) else {
+                    return;
+                };
+                for name in self.engine.names(*id) {
+                    let lookup = node.get_peers(now, name, Plan::full());
                     self.lookups.push((lookup, *id));
                 }
             }
