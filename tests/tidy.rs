@@ -41,6 +41,7 @@ const TOUCHING: &[&str] = &[
     "quinn-udp",
     "hyper",
     "hyper-util",
+    "tokio-rustls",
     "reqwest",
     "dashmap",
     "parking_lot",

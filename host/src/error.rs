@@ -55,6 +55,9 @@ pub enum HostError {
     /// No three free ports in a row for a lab.
     #[error("no three free TCP ports in a row; name the first with --port")]
     NoLabPorts,
+    /// A user agent that cannot stand in a header.
+    #[error("{0:?} cannot be a user agent: printable ASCII only")]
+    UserAgent(String),
     /// The loop could not be built.
     #[error("cannot start the event loop: {0}")]
     Loop(io::Error),

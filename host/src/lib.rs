@@ -19,6 +19,7 @@ mod stage;
 mod stop;
 mod tcp;
 mod udp;
+mod web;
 
 pub use clock::{entropy, unix_millis, unix_now};
 pub use counters::{Counters, DiskCounters, SendErrors};
@@ -31,3 +32,4 @@ pub use resolve::{ResolveError, Resolved, Resolver};
 pub use run::{Ended, Why, run};
 pub use stage::{Limits, Setup, Stage, raise_descriptor_limit};
 pub use stop::{Stopper, Waker};
+pub use web::WebPolicy;

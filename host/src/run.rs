@@ -19,6 +19,7 @@ use crate::disk::{CHUNK, Disk, Lent};
 use crate::meter::Metering;
 use crate::tcp::{Called, Late, Step, Tcp};
 use crate::udp::{Batch, Udp};
+use crate::web::Web;
 use crate::{Counters, HostError, Stage, Stopper};
 
 /// Receive calls of one UDP socket in a turn; each gives up to 32 datagrams, about 100 microseconds of a mind's work.
@@ -33,6 +34,8 @@ const STEPS_PER_CONNECTION: usize = 4;
 const LATE_PER_TURN: usize = 256;
 /// Answers of the disk told in a turn.
 const ANSWERS_PER_TURN: usize = 256;
+/// Parts of answers from the web told in a turn.
+const WEB_PER_TURN: usize = 64;
 
 /// Why a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,6 +93,7 @@ struct World {
     udp: Vec<Udp>,
     tcp: Tcp,
     disk: Disk,
+    web: Web,
     counters: Counters,
     /// A lab's silent and closed ports, which are what they are while these are open.
     _props: Vec<Socket>,
@@ -121,7 +125,9 @@ impl World {
             Effect::Disk { store, job, op } => {
                 self.disk.carry_out((store, job, op), payload, lent, &mut self.counters);
             }
-            Effect::Fetch { .. } | Effect::CancelFetch { .. } | Effect::Resolve { .. } => {}
+            Effect::Fetch { id, get, len } => self.web.fetch(id, get, payload.get(..len).unwrap_or(payload)),
+            Effect::CancelFetch { id } => self.web.cancel(id),
+            Effect::Resolve { id, len } => self.web.resolve(id, payload.get(..len).unwrap_or(payload)),
         }
     }
 
@@ -173,6 +179,7 @@ where
             udp: udp.collect::<Result<_, _>>()?,
             tcp: Tcp::new(stage.listeners, loopback_only, limits)?,
             disk: Disk::new(limits.disk),
+            web: Web::new(stage.web),
             counters: Counters::default(),
             _props: stage.props,
         };
@@ -244,7 +251,10 @@ where
         more |= self.callers(cx)?;
         self.connections()?;
         self.late_ends()?;
+        more |= self.web(cx)?;
         more |= self.answers(cx)?;
+        // What the disk's answers made the machine ask of the web was not there yet when that was looked at.
+        more |= self.world.web.is_fresh() && self.reads();
         for udp in &mut self.world.udp {
             udp.flush(cx, &mut self.world.counters);
         }
@@ -380,6 +390,22 @@ where
             self.tell(self.clock.now(), input)?;
         }
         Flow::Continue(())
+    }
+
+    /// Tells what came from the web, as far as the disk has room for it.
+    fn web(&mut self, cx: &mut Context<'_>) -> Flow<bool> {
+        for _ in 0..WEB_PER_TURN {
+            if !self.reads() {
+                return Flow::Continue(false);
+            }
+            let Poll::Ready(told) = self.world.web.poll(cx) else {
+                return Flow::Continue(false);
+            };
+            let now = self.clock.now();
+            self.machine.handle(now, told.input());
+            self.drain(now, Lent::Copied(told.body()))?;
+        }
+        Flow::Continue(true)
     }
 
     /// Has done what the disk is asked for, and tells what it has done.

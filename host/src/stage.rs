@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::{DiskLimits, HostError, Meter, Stopper, Waker, lab};
+use crate::{DiskLimits, HostError, Meter, Stopper, Waker, WebPolicy, lab, web};
 
 /// Asked of the kernel for a UDP socket, bytes: a second of a busy crawl. It may give less (`net.core.rmem_max`).
 const RECEIVE_BUFFER: usize = 4 << 20;
@@ -59,6 +59,8 @@ pub struct Stage {
     pub(crate) meter: Meter,
     /// Sockets that are only there to be as they are: a lab's silent and closed ports.
     pub(crate) props: Vec<Socket>,
+    /// How the web is asked, if it may be.
+    pub(crate) web: Option<web::Checked>,
 }
 
 impl Stage {
@@ -92,6 +94,7 @@ impl Stage {
             stopper: Stopper::default(),
             meter: Meter::default(),
             props: Vec::new(),
+            web: None,
         })
     }
 
@@ -112,6 +115,7 @@ impl Stage {
             stopper: Stopper::default(),
             meter: Meter::default(),
             props: sockets.props,
+            web: None,
         })
     }
 
@@ -132,6 +136,17 @@ impl Stage {
             beside.push(bind(Kind::Listener, addr, Device::Any, BIND_FLAG)?.into());
         }
         self.listeners.append(&mut beside);
+        Ok(())
+    }
+
+    /// Lets the machine ask for documents over HTTP(S) and for the addresses of names. Without this its requests are
+    /// [`world::WebFault::Forbidden`], and names have no addresses.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::UserAgent`].
+    pub fn allow_web(&mut self, policy: &WebPolicy) -> Result<(), HostError> {
+        self.web = Some(policy.checked()?);
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use host::{DiskLimits, Ended, Limits, Setup, Stage, run};
-use world::{ConnId, DiskOp, Effect, Input, JobId, Machine, Output, StoreId, Time};
+use world::{ConnId, DiskOp, Effect, Get, Input, JobId, Machine, Output, StoreId, Time, WebId};
 
 /// Limits that no test comes near unless it says so.
 pub(crate) const LIMITS: Limits = Limits {
@@ -83,6 +83,20 @@ impl Acts {
 
     pub(crate) fn disk(&mut self, store: StoreId, job: JobId, op: DiskOp, payload: &[u8]) {
         self.effect(Effect::Disk { store, job, op }, payload);
+    }
+
+    pub(crate) fn fetch(&mut self, id: u64, get: Get, url: &str) {
+        let (id, len) = (WebId(id), url.len());
+        self.effect(Effect::Fetch { id, get, len }, url.as_bytes());
+    }
+
+    pub(crate) fn cancel_fetch(&mut self, id: u64) {
+        self.effect(Effect::CancelFetch { id: WebId(id) }, &[]);
+    }
+
+    pub(crate) fn resolve(&mut self, id: u64, place: &str) {
+        let (id, len) = (WebId(id), place.len());
+        self.effect(Effect::Resolve { id, len }, place.as_bytes());
     }
 
     /// Ends the run.
