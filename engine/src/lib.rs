@@ -23,6 +23,7 @@ mod key;
 pub mod layout;
 pub mod limiter;
 mod limits;
+pub mod lsd;
 mod outbox;
 pub mod pace;
 mod peer;

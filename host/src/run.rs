@@ -16,6 +16,7 @@ use world::{Effect, Input, Machine, Output, Time, Via};
 
 use crate::clock::Clock;
 use crate::disk::{CHUNK, Disk, Lent};
+use crate::lsd::Lsd;
 use crate::meter::Metering;
 use crate::tcp::{Called, Late, Step, Tcp};
 use crate::udp::{Batch, Udp};
@@ -91,6 +92,7 @@ pub fn run<M: Machine>(
 /// What the machine's effects act on.
 struct World {
     udp: Vec<Udp>,
+    lsd: Lsd,
     tcp: Tcp,
     disk: Disk,
     web: Web,
@@ -105,6 +107,10 @@ impl World {
         match effect {
             Effect::Send { from, to, len } => {
                 let payload = payload.get(..len).unwrap_or(payload);
+                if to.ip().is_multicast() && Lsd::is_group(to) {
+                    self.lsd.send(to, payload, &mut self.counters);
+                    return;
+                }
                 let fits = |udp: &Udp| {
                     let local = udp.local();
                     local.is_ipv4() == to.is_ipv4()
@@ -136,6 +142,18 @@ impl World {
         for udp in &mut self.udp {
             udp.send(&mut self.counters);
         }
+    }
+
+    /// Hands the kernel what waits for it, too.
+    fn flush(&mut self, cx: &mut Context<'_>) {
+        for udp in self.udp.iter_mut().chain(&mut self.lsd.sockets) {
+            udp.flush(cx, &mut self.counters);
+        }
+    }
+
+    /// All sockets for datagrams: those of the setup, then those of local discovery.
+    fn sockets(&mut self) -> impl Iterator<Item = &mut Udp> {
+        self.udp.iter_mut().chain(&mut self.lsd.sockets)
     }
 }
 
@@ -177,6 +195,7 @@ where
             .map(|socket| Udp::new(socket, loopback_only, limits.send_backlog));
         let world = World {
             udp: udp.collect::<Result<_, _>>()?,
+            lsd: Lsd::new(stage.lsd, limits.send_backlog)?,
             tcp: Tcp::new(stage.listeners, loopback_only, limits)?,
             disk: Disk::new(limits.disk),
             web: Web::new(stage.web),
@@ -244,7 +263,7 @@ where
         let mut more = false;
         // Datagrams wait with the kernel, which drops what is too much: whoever sent them slows down.
         if self.reads() {
-            for socket in 0..self.world.udp.len() {
+            for socket in 0..self.world.udp.len() + self.world.lsd.sockets.len() {
                 more |= self.datagrams(cx, socket)?;
             }
         }
@@ -255,9 +274,7 @@ where
         more |= self.answers(cx)?;
         // What the disk's answers made the machine ask of the web was not there yet when that was looked at.
         more |= self.world.web.is_fresh() && self.reads();
-        for udp in &mut self.world.udp {
-            udp.flush(cx, &mut self.world.counters);
-        }
+        self.world.flush(cx);
         more |= self.world.tcp.has_work();
         Flow::Continue(more | self.arm(cx))
     }
@@ -284,7 +301,7 @@ where
         };
         let mut more = true;
         for _ in 0..BATCHES_PER_TURN {
-            let Some(udp) = self.world.udp.get(socket) else {
+            let Some(udp) = self.world.sockets().nth(socket) else {
                 break;
             };
             let filled = match udp.poll_receive(cx, &mut batch) {

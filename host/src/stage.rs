@@ -6,7 +6,8 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::{DiskLimits, HostError, Meter, Stopper, Waker, WebPolicy, lab, web};
+use crate::lsd::Groups;
+use crate::{DiskLimits, HostError, LsdReach, Meter, Stopper, Waker, WebPolicy, lab, web};
 
 /// Asked of the kernel for a UDP socket, bytes: a second of a busy crawl. It may give less (`net.core.rmem_max`).
 const RECEIVE_BUFFER: usize = 4 << 20;
@@ -61,6 +62,8 @@ pub struct Stage {
     pub(crate) props: Vec<Socket>,
     /// How the web is asked, if it may be.
     pub(crate) web: Option<web::Checked>,
+    /// The groups of local discovery, if they are heard.
+    pub(crate) lsd: Option<Groups>,
 }
 
 impl Stage {
@@ -95,6 +98,7 @@ impl Stage {
             meter: Meter::default(),
             props: Vec::new(),
             web: None,
+            lsd: None,
         })
     }
 
@@ -116,6 +120,7 @@ impl Stage {
             meter: Meter::default(),
             props: sockets.props,
             web: None,
+            lsd: None,
         })
     }
 
@@ -148,6 +153,16 @@ impl Stage {
     pub fn allow_web(&mut self, policy: &WebPolicy) -> Result<(), HostError> {
         self.web = Some(policy.checked()?);
         Ok(())
+    }
+
+    /// Hears the groups of Local Service Discovery (BEP 14), and says which: none of a family that this machine does not have.
+    /// Their datagrams come with the group as the local address, and what the machine sends to a group goes out on all
+    /// networks.
+    pub fn hear_lsd(&mut self, reach: LsdReach) -> Vec<SocketAddr> {
+        let groups = Groups::open(reach);
+        let addrs = groups.addrs().collect();
+        self.lsd = Some(groups);
+        addrs
     }
 
     /// The address of the first listener.

@@ -101,6 +101,11 @@ impl Udp {
         })
     }
 
+    /// For options of its own.
+    pub(crate) const fn socket(&self) -> &UdpSocket {
+        &self.socket
+    }
+
     /// What it is bound to.
     pub(crate) const fn local(&self) -> SocketAddr {
         self.local

@@ -16,7 +16,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use host::{Setup, Stage, WebPolicy};
 use support::{Acts, play, setup};
-use world::{Get, HttpPart, Input, Time, WebFault};
+use world::disk::{Folder, Source};
+use world::{DiskOp, Done, Get, HttpPart, Input, JobId, StoreId, Time, WebFault};
 
 const WHOLE: Get = Get {
     range: None,
@@ -519,4 +520,52 @@ fn names_become_addresses() {
     );
     assert_eq!(found[&1], ["127.0.0.2:81".parse().unwrap()]);
     assert_eq!((found[&2].len(), found[&3].len()), (0, 0));
+}
+
+#[test]
+fn a_body_goes_to_the_disk_from_where_it_came() {
+    let content: Vec<u8> = (0..400_000_u32).flat_map(u32::to_le_bytes).collect();
+    let sent = content.clone();
+    let server = Server::start(move |_, stream| answer(stream, "200 OK", "", &sent));
+    let url = server.url("/");
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let mut names = Vec::new();
+    Folder::encode(
+        &mut names,
+        folder.path().to_str().unwrap(),
+        [("file", content.len() as u64)],
+    );
+    let (store, job) = (StoreId(0), JobId(0));
+    let (mut asked, mut written) = (0, 0);
+    play(
+        stage_with(1),
+        |acts| {
+            acts.disk(store, job, DiskOp::Open { len: names.len() }, &names);
+            let most = content.len() as u64;
+            acts.fetch(0, Get { range: None, most }, &url);
+        },
+        |acts, _, input| match input {
+            Input::Http {
+                part: HttpPart::Body(bytes),
+                ..
+            } => {
+                let (at, len) = (asked, bytes.len());
+                asked += len as u64;
+                let source = Source::Input { start: 0, len };
+                acts.disk(store, job, DiskOp::Write { file: 0, at, source }, &[]);
+            }
+            Input::Disk {
+                done: Done::Wrote(bytes),
+                ..
+            } => {
+                written += bytes;
+                if written == content.len() {
+                    acts.done();
+                }
+            }
+            Input::Disk { done, .. } => assert!(matches!(done, Done::Opened(_)), "{done:?}"),
+            _ => {}
+        },
+    );
+    assert!(std::fs::read(folder.path().join("file")).unwrap() == content);
 }

@@ -10,7 +10,9 @@ use crate::compact;
 use crate::krpc::{self, Body, Message};
 use crate::utp::Packet;
 
-pub use peer::{extended, frames, handshake, info, lt_metadata, magnet, torrent, ut_holepunch, ut_metadata, ut_pex};
+pub use peer::{
+    extended, frames, handshake, info, lsd, lt_metadata, magnet, torrent, ut_holepunch, ut_metadata, ut_pex,
+};
 pub use tracker::{tracker_http, tracker_udp, tracker_url};
 
 /// Bencode: a view covers exactly what was read, agrees with itself at every level, and canonical input is

@@ -3,6 +3,7 @@
 use crate::compact;
 use crate::extended::{self, ExtendedHandshake};
 use crate::handshake::{self, Handshake};
+use crate::lsd::{self, Announce};
 use crate::lt_metadata::LtMetadata;
 use crate::magnet::Magnet;
 use crate::message::{FrameTooLong, Frames, Message};
@@ -180,4 +181,19 @@ pub fn torrent(raw: &[u8]) {
         assert!(torrent.tiers().iter().all(|tier| !tier.is_empty()));
         assert!(torrent.other_entries().count() + torrent.other_info_entries().count() < raw.len());
     }
+}
+
+/// Announcements on the local network: what is read names a port and a torrent, and can be written again.
+pub fn lsd(datagram: &[u8]) {
+    let Some(read) = Announce::read(datagram) else {
+        return;
+    };
+    let infohashes: Vec<_> = read.infohashes().collect();
+    assert!(read.port != 0 && !infohashes.is_empty());
+    let mut out = Vec::new();
+    lsd::write(lsd::GROUP_V4, read.port, 0, &infohashes, &mut out);
+    assert!(out.len() <= lsd::LONGEST);
+    let again = Announce::read(&out).map(|again| (again.port, again.infohashes().collect::<Vec<_>>()));
+    let kept = infohashes.get(..lsd::INFOHASHES).unwrap_or(&infohashes);
+    assert_eq!(again, Some((read.port, kept.to_vec())));
 }

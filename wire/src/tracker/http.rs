@@ -128,8 +128,8 @@ fn pair(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     escape(value, out);
 }
 
-/// Everything escaped but RFC 3986's unreserved characters.
-fn escape(bytes: &[u8], out: &mut Vec<u8>) {
+/// Appends bytes as part of a URL: everything escaped but RFC 3986's unreserved characters.
+pub fn escape(bytes: &[u8], out: &mut Vec<u8>) {
     let digit = |half: u8| if half < 10 { b'0' + half } else { b'A' + half - 10 };
     for &byte in bytes {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
