@@ -84,13 +84,13 @@ impl Errands {
 mod tests {
     use super::*;
     use crate::event::AskId;
-    use crate::rpc::{Asker, Question};
+    use crate::rpc::{Asker, Question, Request};
 
     fn call(last: u8) -> Call {
         Call {
             to: SocketAddr::from(([127, 0, 0, last], 6881)),
             id: None,
-            question: Question::Ping,
+            request: Request::Question(Question::Ping),
             asker: Asker::Owner(AskId(u64::from(last))),
         }
     }

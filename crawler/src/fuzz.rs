@@ -4,7 +4,7 @@
 mod setup;
 mod steps;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -67,13 +67,20 @@ pub enum Step {
         /// First byte of the infohash.
         first: u8,
     },
+    /// The owner serves a torrent, and announces it.
+    Serve {
+        /// First byte of the infohash.
+        first: u8,
+        /// It has all of it.
+        seed: bool,
+    },
     /// The run ends; what comes after must not make the node ask anything.
     Stop,
 }
 
 /// Whatever happens: no panic, no spinning, no query to a special-purpose address or beyond a host's budget, nothing
-/// sent unasked after the stop, nobody sampled too early or in vain, every lookup ended once, all queues within their
-/// bounds.
+/// sent unasked after the stop, nobody sampled too early or in vain, nothing announced but what the owner serves, each time with a token that the
+/// very host gave us, every lookup ended once, all queues within their bounds.
 pub fn node(steps: &[Step]) {
     let config = Config {
         sampling: Some(sampler::Config {
@@ -93,10 +100,13 @@ pub fn node(steps: &[Step]) {
         queries: BTreeMap::new(),
         last: BTreeMap::new(),
         tokens: BTreeMap::new(),
+        given: BTreeSet::new(),
+        served: BTreeSet::new(),
         lookups: 0,
         ended: 0,
         stopped: false,
     };
+    bench.node.set_announce_port(6881);
     bench.node.bootstrap(bench.now);
     bench.drain();
     for step in steps {
@@ -127,6 +137,10 @@ struct Bench {
     last: BTreeMap<SocketAddr, Vec<u8>>,
     /// The last token that each host was given.
     tokens: BTreeMap<SocketAddr, Vec<u8>>,
+    /// All tokens that hosts gave us.
+    given: BTreeSet<(SocketAddr, Vec<u8>)>,
+    /// What the owner serves.
+    served: BTreeSet<InfoHash>,
     lookups: usize,
     ended: usize,
     stopped: bool,
@@ -143,6 +157,7 @@ impl Bench {
         match step {
             Step::Datagram { host, bytes } => {
                 let from = addr_of(*host);
+                self.heard(from, bytes);
                 self.node.handle(self.now, Input::Datagram { from, to, bytes });
             }
             Step::Answer { host, body } => {
@@ -154,6 +169,7 @@ impl Bench {
                 bytes.extend_from_slice(transaction);
                 bytes.extend_from_slice(body);
                 let bytes = &bytes;
+                self.heard(from, bytes);
                 self.node.handle(self.now, Input::Datagram { from, to, bytes });
             }
             Step::Wait { millis } => self.wait(Duration::from_millis(u64::from(*millis))),
@@ -180,12 +196,27 @@ impl Bench {
                 self.lookups += 1;
             }
             Step::Announce { host, first } => self.announced(addr_of(*host), [*first; 20]),
+            Step::Serve { first, seed } => {
+                let info_hash = InfoHash::new([*first; 20]);
+                self.node.announce(self.now, info_hash, *seed);
+                self.served.insert(info_hash);
+                self.lookups += 1;
+            }
             Step::Stop => {
                 self.node.handle(self.now, Input::Stop);
                 self.stopped = true;
             }
         }
         self.drain();
+    }
+
+    /// Notes the token that a host gives us.
+    fn heard(&mut self, from: SocketAddr, bytes: &[u8]) {
+        if let Ok(Body::Reply(reply)) = Message::decode(bytes).map(|message| message.body)
+            && let Some(token) = reply.token
+        {
+            self.given.insert((from, token.to_vec()));
+        }
     }
 
     fn announced(&mut self, from: SocketAddr, info_hash: [u8; 20]) {
@@ -246,8 +277,12 @@ impl Bench {
         {
             self.tokens.insert(to, token.to_vec());
         }
-        if !matches!(message.body, Body::Query(_)) {
+        let Body::Query(query) = &message.body else {
             return;
+        };
+        if let Method::AnnouncePeer { info_hash, token, .. } = query.method {
+            assert!(self.served.contains(&info_hash), "{info_hash:?} is not served");
+            assert!(self.given.contains(&(to, token.to_vec())), "{to} gave no such token");
         }
         assert!(!self.stopped, "asks after the stop");
         self.last.insert(to, message.transaction.to_vec());

@@ -6,6 +6,7 @@
 //! are). The `frontier` (which infohash next) lives here too, and belongs to the job that drives the node.
 
 mod alarms;
+mod announces;
 mod census;
 pub mod config;
 mod contacts;

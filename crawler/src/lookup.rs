@@ -14,7 +14,7 @@ use crate::config;
 use crate::contacts::{Contact, Few, K};
 use crate::event::{LookupDone, LookupId, Target};
 use crate::guard::Verdict;
-use crate::rpc::{Asker, Call, Question};
+use crate::rpc::{Asker, Call, Question, Request};
 
 mod walk;
 use walk::{Choice, Walk};
@@ -144,7 +144,7 @@ impl Lookups {
                     return Some(Next::Ask(Call {
                         to,
                         id,
-                        question,
+                        request: Request::Question(question),
                         asker,
                     }));
                 }
@@ -209,15 +209,23 @@ impl Lookups {
     /// Ends one lookup, and tells nobody. One that is over already is none.
     pub(crate) fn cancel(&mut self, now: Time, lookup: LookupId) {
         self.waiting.retain(|(waiting, _)| *waiting != lookup);
-        let running = (0..self.slots.len()).find(|&slot| self.target((slot, lookup)).is_some());
-        if let Some(slot) = running {
+        if let Some(slot) = self.slot_of(lookup) {
             self.finish(now, slot, false);
         }
+    }
+
+    /// Whether it runs or waits.
+    pub(crate) fn has(&self, lookup: LookupId) -> bool {
+        self.slot_of(lookup).is_some() || self.waiting.iter().any(|(waiting, _)| *waiting == lookup)
     }
 
     /// Lookups that run or wait.
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len() + self.waiting.len()
+    }
+
+    fn slot_of(&self, lookup: LookupId) -> Option<usize> {
+        self.slots.iter().position(|walk| walk.runs(lookup))
     }
 
     fn running(&mut self, slot: usize, lookup: LookupId) -> Option<&mut Walk> {

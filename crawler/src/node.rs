@@ -1,7 +1,7 @@
 //! The node: joins the parts, and decides nothing itself.
 //!
 //! A datagram goes to `inbound`; what we ask comes from `outbound`, which gives the global rate to whoever waits, in
-//! this order: the owner's single questions, the upkeep of the tables, lookups, the sampler. Sampling comes last because
+//! this order: the owner's single questions, the upkeep of the tables, announces, lookups, the sampler. Sampling comes last because
 //! it feeds the lookups: when they lag behind, it has to slow down.
 
 use std::collections::VecDeque;
@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use wire::{InfoHash, NodeId};
 use world::{Effect, Input, KeyedSet, Machine, Output, Seed, Time};
 
+use crate::announces::Announces;
 use crate::census::Census;
 use crate::config::Config;
 use crate::contacts::Family;
@@ -26,6 +27,7 @@ use crate::state::SavedState;
 use crate::stats::Stats;
 
 mod address;
+mod announcing;
 mod commands;
 mod inbound;
 mod join;
@@ -55,6 +57,7 @@ pub struct Node {
     lookups: Lookups,
     asks: Errands,
     probes: Errands,
+    announces: Announces,
     sampler: Option<Sampler>,
     paused: bool,
     responder: Responder,
@@ -110,6 +113,7 @@ impl Node {
             lookups: Lookups::new(config.lookup, config.lab),
             asks: Errands::new(MAX_ASKS),
             probes: Errands::new(MAX_PROBES),
+            announces: Announces::new(),
             sampler,
             paused: false,
             responder: Responder::new(config.responder.clone(), seed),

@@ -32,22 +32,44 @@ pub enum Question {
 }
 
 impl Question {
-    /// Its kind, for counting.
-    pub(crate) const fn asked(self) -> Asked {
-        match self {
-            Self::Ping => Asked::Ping,
-            Self::FindNode(_) => Asked::FindNode,
-            Self::GetPeers(_) => Asked::GetPeers,
-            Self::Sample(_) => Asked::Sample,
-        }
-    }
-
     /// The point of the key space that it names.
     pub(crate) const fn point(self) -> Option<NodeId> {
         match self {
             Self::Ping => None,
             Self::FindNode(target) | Self::Sample(target) => Some(target),
             Self::GetPeers(info_hash) => Some(info_hash.as_target()),
+        }
+    }
+}
+
+/// What is sent to a node: a question that anybody may ask, or what only this node itself sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Request {
+    Question(Question),
+    /// `announce_peer` (BEP 5), whose token is kept in `announces` under this number.
+    Announce {
+        info_hash: InfoHash,
+        number: u32,
+    },
+}
+
+impl Request {
+    /// Its kind, for counting.
+    pub(crate) const fn asked(self) -> Asked {
+        match self {
+            Self::Question(Question::Ping) => Asked::Ping,
+            Self::Question(Question::FindNode(_)) => Asked::FindNode,
+            Self::Question(Question::GetPeers(_)) => Asked::GetPeers,
+            Self::Question(Question::Sample(_)) => Asked::Sample,
+            Self::Announce { .. } => Asked::Announce,
+        }
+    }
+
+    /// The point of the key space that it names.
+    pub(crate) const fn point(self) -> Option<NodeId> {
+        match self {
+            Self::Question(question) => question.point(),
+            Self::Announce { info_hash, .. } => Some(info_hash.as_target()),
         }
     }
 }
@@ -63,6 +85,8 @@ pub(crate) enum Asker {
     Owner(AskId),
     /// The sampler.
     Sampler,
+    /// Who announces what this program serves.
+    Announcer,
 }
 
 /// One question to one address.
@@ -71,7 +95,7 @@ pub(crate) struct Call {
     pub(crate) to: SocketAddr,
     /// The id that the node must answer with, where it is known.
     pub(crate) id: Option<NodeId>,
-    pub(crate) question: Question,
+    pub(crate) request: Request,
     pub(crate) asker: Asker,
 }
 
@@ -95,7 +119,7 @@ pub(crate) type Transaction = [u8; 6];
 const NOWHERE: Call = Call {
     to: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
     id: None,
-    question: Question::Ping,
+    request: Request::Question(Question::Ping),
     asker: Asker::Upkeep,
 };
 

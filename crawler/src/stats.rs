@@ -13,6 +13,8 @@ closed_list! {
         GetPeers => "get_peers",
         /// `sample_infohashes`.
         Sample => "sample_infohashes",
+        /// `announce_peer`, for what this program serves itself.
+        Announce => "announce_peer",
     }
 }
 
@@ -73,6 +75,8 @@ pub struct Stats {
     pub datagrams_out: Tally<Kind>,
     /// Datagrams without effect.
     pub drops: Tally<Drop>,
+    /// Announces given up before they were sent: by our manners, for want of room, or because the token was out of date.
+    pub announces_unsent: u64,
     /// Sightings and peers that nobody was told of, because too many waited to be polled.
     pub events_lost: u64,
 }

@@ -50,6 +50,10 @@ fn step(rest: &mut Rest<'_>) -> Step {
             first: rest.number(),
         },
         14 if kind > 240 => Step::Stop,
+        15 => Step::Serve {
+            first: rest.number(),
+            seed: host.is_multiple_of(2),
+        },
         _ => Step::Ask { host },
     }
 }

@@ -50,12 +50,41 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (host.clone(), body()).prop_map(|(host, body)| Step::Answer { host, body }),
         4 => any::<u16>().prop_map(|millis| Step::Wait { millis: millis.into() }),
         3 => (host.clone(), any::<u8>()).prop_map(|(host, first)| Step::GetPeers { host, first }),
+        3 => (any::<u8>(), any::<bool>()).prop_map(|(first, seed)| Step::Serve { first, seed }),
         2 => host.prop_map(|host| Step::Ask { host }),
         1 => Just(Step::Stop),
     ]
 }
 
+/// A host answers under its own id, and gives a token.
+fn token(host: u8, token: &[u8]) -> Step {
+    let mut body = b"1:y1:r1:rd2:id20:".to_vec();
+    body.extend_from_slice(&[host; 20]);
+    body.extend_from_slice(format!("5:token{}:", token.len()).as_bytes());
+    body.extend_from_slice(token);
+    body.extend_from_slice(b"ee");
+    Step::Answer { host, body }
+}
+
+/// A torrent is served while hosts that are known by now answer, with tokens or without.
+fn service() -> impl Strategy<Value = Step> {
+    let host = || (1_u8..6).prop_map(|half| half * 2);
+    prop_oneof![
+        6 => (host(), proptest::collection::vec(any::<u8>(), 0..80)).prop_map(|(host, given)| token(host, &given)),
+        1 => (host(), body()).prop_map(|(host, body)| Step::Answer { host, body }),
+        2 => (any::<u8>(), any::<bool>()).prop_map(|(first, seed)| Step::Serve { first, seed }),
+        1 => (host(), any::<u8>()).prop_map(|(host, first)| Step::GetPeers { host, first }),
+        2 => (0_u32..1500).prop_map(|millis| Step::Wait { millis }),
+    ]
+}
+
 proptest! {
+    #[test]
+    fn the_promises_hold_while_a_torrent_is_served(serving in proptest::collection::vec(service(), 0..60)) {
+        let known = (1..6).map(|half| half * 2).flat_map(|host| [Step::Ask { host }, token(host, b"first")]);
+        node(&known.chain(serving).collect::<Vec<Step>>());
+    }
+
     #[test]
     fn the_promises_hold(steps in proptest::collection::vec(step(), 0..60)) {
         node(&steps);

@@ -15,7 +15,7 @@ use crate::guard::Guard;
 use crate::lookup::{Plan, Start};
 use crate::responder::Responder;
 use crate::routing::TableSize;
-use crate::rpc::{Asker, Call, Question};
+use crate::rpc::{Asker, Call, Question, Request};
 use crate::state::SavedState;
 use crate::stats::Stats;
 
@@ -100,7 +100,7 @@ impl Node {
                 Call {
                     to,
                     id,
-                    question,
+                    request: Request::Question(question),
                     asker,
                 },
             ) {
@@ -125,7 +125,7 @@ impl Node {
 
     /// Whether nothing is under way: after [`world::Input::Stop`], the time to go.
     pub fn is_idle(&self) -> bool {
-        self.rpc.outstanding() == 0 && self.lookups.len() == 0 && self.events.is_empty()
+        self.rpc.outstanding() == 0 && self.lookups.len() == 0 && self.announces.is_idle() && self.events.is_empty()
     }
 
     /// Counters since the start.
@@ -175,7 +175,7 @@ impl Node {
         }
     }
 
-    fn look_up(&mut self, now: Time, target: Target, plan: Plan) -> LookupId {
+    pub(super) fn look_up(&mut self, now: Time, target: Target, plan: Plan) -> LookupId {
         self.idle_since = None;
         let named = InfoHash::new(*target.point().as_bytes());
         let outcome = if self.stopping || self.opted_out.contains(&named) {
@@ -194,7 +194,7 @@ impl Node {
         };
         outcome.unwrap_or_else(|finished| {
             let lookup = finished.done.lookup;
-            self.finish(*finished);
+            self.finish(now, *finished);
             lookup
         })
     }
@@ -218,12 +218,13 @@ impl Node {
         nearest.few()
     }
 
-    /// Asks nothing new. Lookups end with what they have, questions that wait end unasked; those on the wire may still
+    /// Asks nothing new. Lookups end with what they have, questions that wait end unasked, announces too; those on the wire may still
     /// be answered.
     pub(super) fn stop(&mut self, now: Time) {
         self.stopping = true;
+        self.announces.clear();
         while let Some(finished) = self.lookups.cancel_any(now) {
-            self.finish(finished);
+            self.finish(now, finished);
         }
         while let Some(call) = self.asks.pop() {
             self.fruitless(now, &call);

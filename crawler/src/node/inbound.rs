@@ -10,7 +10,7 @@ use super::Node;
 use crate::contacts::{Contact, Family};
 use crate::event::{Answer, Event, LookupId, Target};
 use crate::responder::{Heard, OurSide};
-use crate::rpc::{Asker, Call, Mismatch, Question};
+use crate::rpc::{Asker, Call, Mismatch, Question, Request};
 use crate::stats::{Drop, Kind};
 
 impl Node {
@@ -134,7 +134,7 @@ impl Node {
             self.stats.drops.count(Drop::OwnId);
             return self.fruitless(now, &call);
         }
-        self.stats.answered.count(call.question.asked());
+        self.stats.answered.count(call.request.asked());
         self.vote(now, from, message.ip);
         let contact = Contact {
             id: reply.id,
@@ -148,7 +148,7 @@ impl Node {
         }
         self.overheard(now, &contact, message.version, reply);
         match call.asker {
-            Asker::Upkeep | Asker::Sampler => {}
+            Asker::Upkeep | Asker::Sampler | Asker::Announcer => {}
             Asker::Lookup { slot, lookup } => self.feed_lookup(now, (slot, lookup), contact, reply),
             Asker::Owner(ask) => {
                 let answer = Box::new(whole_answer(rtt, message.version, reply));
@@ -175,13 +175,13 @@ impl Node {
                 self.belated_refusal(now, from, call, reply.samples.is_none());
             }
             Asker::Lookup { slot, lookup } => self.feed_lookup(now, (slot, lookup), contact, reply),
-            Asker::Upkeep | Asker::Owner(_) => {}
+            Asker::Upkeep | Asker::Owner(_) | Asker::Announcer => {}
         }
     }
 
     /// After the timeout it turned out that a node does not sample.
     fn belated_refusal(&mut self, now: Time, from: SocketAddr, call: &Call, refused: bool) {
-        let asked = call.asker == Asker::Sampler && matches!(call.question, Question::Sample(_));
+        let asked = call.asker == Asker::Sampler && matches!(call.request, Request::Question(Question::Sample(_)));
         if let (true, Some(sampler)) = (asked && refused, &mut self.sampler) {
             sampler.on_belated_refusal(now, from);
         }
@@ -221,10 +221,10 @@ impl Node {
             }
             Err(mismatch) => return self.disbelieve(now, from, mismatch),
         };
-        self.stats.errors.count(call.question.asked());
+        self.stats.errors.count(call.request.asked());
         self.guard.refused(now, from, code);
         match call.asker {
-            Asker::Upkeep => {}
+            Asker::Upkeep | Asker::Announcer => {}
             Asker::Lookup { slot, lookup } => self.lookups.failed(now, (slot, lookup), from),
             Asker::Sampler => {
                 if let Some(sampler) = &mut self.sampler {
@@ -241,7 +241,7 @@ impl Node {
 
     /// A question was not answered in time.
     pub(super) fn unanswered(&mut self, now: Time, call: &Call) {
-        self.stats.timeouts.count(call.question.asked());
+        self.stats.timeouts.count(call.request.asked());
         self.guard.silent(now, call.to);
         if let Some(id) = call.id {
             let contact = Contact { id, addr: call.to };
@@ -254,6 +254,7 @@ impl Node {
     pub(super) fn fruitless(&mut self, now: Time, call: &Call) {
         match call.asker {
             Asker::Upkeep => {}
+            Asker::Announcer => self.announce_over(call),
             Asker::Lookup { slot, lookup } => self.lookups.failed(now, (slot, lookup), call.to),
             Asker::Sampler => {
                 if let Some(sampler) = &mut self.sampler {
@@ -275,6 +276,9 @@ impl Node {
         let Some(target) = self.lookups.target(run) else {
             return;
         };
+        if let Some(token) = reply.token {
+            self.announces.offer(now, run.1, from, token);
+        }
         let (guard, families) = (&self.guard, self.config.families);
         let plausible = |addr: &SocketAddr| families.has(Family::of(addr)) && guard.admits_contact(addr);
         let own = [self.tables[0].me(), self.tables[1].me()];

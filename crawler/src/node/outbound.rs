@@ -14,7 +14,7 @@ use crate::errands::Errand;
 use crate::event::{Answer, Event, Target};
 use crate::lookup::{Finished, Next, Plan, Start};
 use crate::routing::{Table, Upkeep};
-use crate::rpc::{Asker, Call, Question};
+use crate::rpc::{Asker, Call, Question, Request};
 use crate::stats::Kind;
 
 /// After a poll that found nothing to do, nothing is due for this long.
@@ -43,6 +43,7 @@ impl Node {
     /// Whose turn it is. `None` also if an event came of it instead.
     fn next_call(&mut self, now: Time) -> Option<Call> {
         self.next_errand(now)
+            .or_else(|| self.next_announce(now))
             .or_else(|| self.next_of_lookups(now))
             .or_else(|| self.next_sample(now))
     }
@@ -74,22 +75,30 @@ impl Node {
             let guard = &mut self.guard;
             match self.lookups.next(now, |to| guard.may_ask(now, to))? {
                 Next::Ask(call) => return Some(call),
-                Next::Over(finished) => self.finish(finished),
+                Next::Over(finished) => self.finish(now, finished),
             }
         }
     }
 
     /// Writes the question and counts it; `None` if it must not be asked.
     fn send(&mut self, now: Time, call: &Call, payload: &mut Vec<u8>) -> Option<usize> {
-        let named = call.question.point().map(|point| InfoHash::new(*point.as_bytes()));
+        let named = call.request.point().map(|point| InfoHash::new(*point.as_bytes()));
         if named.is_some_and(|named| self.opted_out.contains(&named)) {
             return None;
         }
+        let announce;
+        let method = match call.request {
+            Request::Question(question) => method(question),
+            Request::Announce { info_hash, number } => {
+                announce = self.announces.take(now, number)?;
+                announce.method(info_hash)
+            }
+        };
         let transaction = self.rpc.begin(now, *call)?;
         self.guard.charge(now, call.to);
         let query = Query {
             id: self.id_towards(&call.to),
-            method: method(call.question),
+            method,
             want: want(self.config.families),
         };
         let message = Message {
@@ -99,13 +108,15 @@ impl Node {
         };
         let before = payload.len();
         message.encode(payload);
-        self.stats.sent.count(call.question.asked());
+        self.stats.sent.count(call.request.asked());
         self.stats.datagrams_out.count(Kind::Query);
         Some(payload.len() - before)
     }
 
-    /// A lookup is over: its end is told, and what it says about the number of nodes is noted.
-    pub(super) fn finish(&mut self, finished: Finished) {
+    /// A lookup is over: its end is told, what it says about the number of nodes is noted, and if it was to end in
+    /// announces, they wait for their turn.
+    pub(super) fn finish(&mut self, now: Time, finished: Finished) {
+        self.stats.announces_unsent += self.announces.end(now, finished.done.lookup);
         let target = finished.done.target.point();
         if finished.converged {
             for (family, census) in [Family::V4, Family::V6].into_iter().zip(&mut self.census) {
@@ -184,17 +195,9 @@ impl Node {
 
     /// Queues a ping; false if as many as may be wait already, or one to the same address does.
     pub(super) fn probe(&mut self, now: Time, to: SocketAddr, id: Option<NodeId>) -> bool {
-        let question = Question::Ping;
+        let request = Request::Question(Question::Ping);
         let asker = Asker::Upkeep;
-        self.probes.push_once(
-            now,
-            Call {
-                to,
-                id,
-                question,
-                asker,
-            },
-        )
+        self.probes.push_once(now, Call { to, id, request, asker })
     }
 
     /// When something is due. The parts' wishes count only while there is room and rate to fulfil them.
@@ -204,6 +207,7 @@ impl Node {
             let wishes = [
                 self.asks.wake(),
                 self.probes.wake(),
+                self.announces.wake(),
                 self.lookups.wake(),
                 self.next_sampling(),
                 self.next_upkeep(),

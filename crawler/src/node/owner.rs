@@ -23,9 +23,11 @@ impl Node {
         self.guard.touch_flow(now, to);
     }
 
-    /// The owner has what it looked for: no further query is spent on this lookup, and nothing more is told of it.
+    /// The owner has what it looked for: no further query is spent on this lookup, nothing more is told of it, and
+    /// it ends in no announce.
     pub fn cancel_lookup(&mut self, now: Time, lookup: LookupId) {
         self.idle_since = None;
+        self.announces.cancel(lookup);
         self.lookups.cancel(now, lookup);
     }
 }

@@ -7,7 +7,7 @@ use super::Node;
 use crate::contacts::Contact;
 use crate::event::Event;
 use crate::ledger::Provenance;
-use crate::rpc::{Asker, Call, Question};
+use crate::rpc::{Asker, Call, Question, Request};
 use crate::sampler::{Probe, Sampler};
 
 impl Node {
@@ -29,10 +29,10 @@ impl Node {
         Some(Call {
             to: ask.to.addr,
             id: Some(ask.to.id),
-            question: match ask.probe {
+            request: Request::Question(match ask.probe {
                 Probe::Sample => Question::Sample(ask.target),
                 Probe::FindNode => Question::FindNode(ask.target),
-            },
+            }),
             asker: Asker::Sampler,
         })
     }

@@ -17,6 +17,8 @@ use crate::lookup::Plan;
 use crate::rpc::Question;
 use crate::stats::{Asked, Drop};
 
+mod announcing;
+
 /// Time that a datagram takes.
 const LATENCY: Duration = Duration::from_millis(20);
 
@@ -30,6 +32,8 @@ struct Net {
     /// By whom, to whom, when.
     log: Vec<(SocketAddr, SocketAddr, Time)>,
     events: Vec<(SocketAddr, Event)>,
+    /// By whom, to whom: each `announce_peer` that one of the nodes sent.
+    announces: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
 }
 
 fn at(number: usize) -> SocketAddr {
@@ -39,6 +43,11 @@ fn at(number: usize) -> SocketAddr {
 
 fn node(number: u64) -> Node {
     Node::new(lab_config(), Seed::from_number(number), None)
+}
+
+fn is_announce(bytes: &[u8]) -> bool {
+    let body = Message::decode(bytes).map(|message| message.body);
+    matches!(body, Ok(Body::Query(query)) if matches!(query.method, Method::AnnouncePeer { .. }))
 }
 
 impl Net {
@@ -51,6 +60,7 @@ impl Net {
             ticks: 0,
             log: Vec::new(),
             events: Vec::new(),
+            announces: Vec::new(),
         }
     }
 
@@ -95,6 +105,9 @@ impl Net {
                     self.log.push((addr, to, self.now));
                     self.sent += 1;
                     let bytes = std::mem::take(&mut payload);
+                    if is_announce(&bytes) {
+                        self.announces.push((addr, to, bytes.clone()));
+                    }
                     self.under_way
                         .insert((self.now + LATENCY, self.sent), (addr, to, bytes));
                 }
