@@ -23,7 +23,7 @@ use crate::exit::BadInput;
 use crate::job::harvest::Origin;
 use crate::job::{crawl, harvest};
 
-pub use engine::engine;
+pub use engine::{engine, web};
 pub use stage::{DESCRIPTORS, DISK, HOST, LAB_HOST};
 pub use streams::streams;
 

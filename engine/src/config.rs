@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::lsd::LsdConfig;
 use crate::{blame, choker, limiter, pace, roster, webseed, window};
 
 /// Everything an [`Engine`](crate::Engine) is told at its start.
@@ -39,8 +40,8 @@ pub struct Config {
     pub allowed_fast: u32,
     /// Peers are exchanged with peers (BEP 11), but for private torrents.
     pub pex: bool,
-    /// Torrents are announced to the local network (BEP 14), but for private ones.
-    pub lsd: bool,
+    /// How torrents are announced to the local network (BEP 14), but for private ones; `None` if they are not.
+    pub lsd: Option<LsdConfig>,
     /// A connection of two that both have everything is closed.
     pub close_redundant: bool,
     /// Bytes a second to and from all peers.

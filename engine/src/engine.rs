@@ -5,15 +5,17 @@ mod rounds;
 mod strangers;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rand::RngExt;
-use wire::{InfoHash, PeerId};
+use wire::{InfoHash, PeerId, lsd};
 use world::{Closed, ConnId, Done, Input, JobId, KeyedMap, Machine, Output, Seed, Time, WebId};
 
 use crate::announce::{Announcer, Told};
 use crate::choker::{AutoSlots, Candidate, Choker, Unchoke};
 use crate::desk::Desk;
+use crate::lsd::Lsd;
 use crate::roster::Sources;
 use crate::torrent::{Link, Torrent, Whom};
 use crate::{Config, Event, TorrentId, TrackerNews};
@@ -34,6 +36,8 @@ pub struct Engine {
     torrents: Vec<Option<Box<Torrent>>>,
     by_hash: KeyedMap<InfoHash, TorrentId>,
     announcer: Announcer,
+    /// The network at hand, if it is asked.
+    lsd: Option<Lsd>,
     choker: Choker<Whom>,
     auto_slots: AutoSlots,
     candidates: Vec<Candidate<Whom>>,
@@ -56,6 +60,7 @@ impl Engine {
         let peer_id = draw_peer_id(config.peer_id_prefix, &mut rng);
         Self {
             announcer: Announcer::new(config.announce.clone(), seed, config.first_web),
+            lsd: config.lsd.map(|lsd| Lsd::new(lsd, config.announce.port, seed)),
             choker: Choker::new(config.choking),
             auto_slots: AutoSlots::new(config.slots),
             desk: Desk::new(config, peer_id, rng),
@@ -187,6 +192,17 @@ impl Engine {
         self.desk.tell(Event::Tracker(owner::of_swarm(torrent), news));
     }
 
+    /// Somebody in the network at hand announces torrents (BEP 14).
+    fn neighbour_says(&mut self, now: Time, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+        let Some(lsd) = &mut self.lsd else { return };
+        let (by_hash, desk) = (&self.by_hash, &mut self.desk);
+        lsd.handle(now, from, to, bytes, |info_hash, peer| {
+            if let Some(&id) = by_hash.get(&info_hash) {
+                desk.tell(Event::Neighbour(id, peer));
+            }
+        });
+    }
+
     /// What was decided in the torrents and concerns more than one of them.
     fn settle(&mut self, now: Time) {
         while let Some(id) = self.desk.completed.pop() {
@@ -228,6 +244,7 @@ impl Machine for Engine {
             Input::Accepted { conn, from, via, .. } => self.called(now, conn, from, via),
             Input::Closed { conn, why } => self.closed(now, conn, why),
             Input::Http { id, .. } | Input::Resolved { id, .. } => self.web(now, id, input),
+            Input::Datagram { from, to, bytes } if lsd::is_group(&to) => self.neighbour_says(now, from, to, bytes),
             Input::Datagram { .. } => self.announcer.handle(now, input),
             Input::Stop => self.stop(now),
             Input::Tick => self.announcer.handle(now, input),
@@ -248,7 +265,10 @@ impl Machine for Engine {
             if let Some(output) = self.say(now, payload) {
                 return Some(output);
             }
-            if let Some(effect) = self.fetch_from_webseeds(now, payload) {
+            if let Some(effect) = self.fetch_from_webseeds(payload) {
+                return Some(Output::Effect(effect));
+            }
+            if let Some(effect) = self.lsd.as_mut().and_then(|lsd| lsd.poll(now, payload)) {
                 return Some(Output::Effect(effect));
             }
             let torrents = &self.torrents;
@@ -267,6 +287,7 @@ impl Machine for Engine {
             self.announcer.deadline(),
             self.leave_by,
             self.desk.limits_due,
+            self.lsd.as_ref().and_then(Lsd::deadline),
         ];
         next.into_iter().flatten().min()
     }

@@ -64,6 +64,8 @@ pub enum Event {
     /// A peer, or a tracker of a torrent that is only announced, names another, which has everything or not. Its owner knows
     /// whether it may be dialled, and tells by [`Engine::offer_peer`](crate::Engine::offer_peer).
     Named(TorrentId, SocketAddr, bool),
+    /// Somebody in the network at hand has the torrent (BEP 14). Its owner knows whether it may be dialled.
+    Neighbour(TorrentId, SocketAddr),
     /// A peer runs a DHT node here.
     DhtNode(SocketAddr),
     /// After [`Input::Stop`](world::Input::Stop): all is saved, or its time is over.

@@ -8,6 +8,15 @@ use super::Net;
 use crate::args::SwarmArgs;
 use crate::job::download::ENGINE_CONNS;
 
+/// How the web is asked, for trackers and web seeds.
+pub fn web(net: &Net) -> host::WebPolicy {
+    host::WebPolicy {
+        user_agent: concat!("estudely/", env!("CARGO_PKG_VERSION")).to_owned(),
+        allow_loopback: net.network.lab,
+        requests: 64,
+    }
+}
+
 /// The engine.
 pub fn engine(args: &SwarmArgs, net: &Net, port: u16) -> Config {
     let rates = Rates {
@@ -61,7 +70,11 @@ pub fn engine(args: &SwarmArgs, net: &Net, port: u16) -> Config {
         // BEP 6 gives 10 as the usual number.
         allowed_fast: 10,
         pex: !args.no_pex,
-        lsd: !args.no_lsd,
+        lsd: (!args.no_lsd).then_some(engine::lsd::LsdConfig {
+            every: Duration::from_secs(300),
+            gap: Duration::from_secs(60),
+            peers: 256,
+        }),
         close_redundant: true,
         rates,
         limiter: limiter::Config {

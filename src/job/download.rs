@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use anyhow::Context;
 use engine::{Engine, Verify};
 use fetcher::Pool;
-use host::Stage;
+use host::{LsdReach, Stage};
 use transport::Transport;
 use world::disk::Allocation as Room;
 
@@ -152,7 +152,21 @@ fn join(args: &SwarmArgs, net: &Net, chance: Chance) -> anyhow::Result<Joined> {
         }
         None => (start::open(&net.bind, Incoming::Welcome)?, None, None),
     };
+    let mut stage = stage;
+    stage.allow_web(&config::web(net))?;
+    if !args.no_lsd {
+        let reach = if net.network.lab {
+            LsdReach::Loopback
+        } else {
+            LsdReach::Networks
+        };
+        stage.hear_lsd(reach);
+    }
     let port = stage.listen_addr().as_ref().map_or(0, SocketAddr::port);
+    let mut node = node;
+    if let (Some(node), true) = (&mut node, port != 0) {
+        node.set_announce_port(port);
+    }
     let mut engine = Engine::new(config::engine(args, net, port), chance.seed);
     engine.set_listen_port(port);
     let attempts = u32::try_from(config::PEERS_PER_MAGNET).unwrap_or(u32::MAX);

@@ -4,7 +4,10 @@
 const POLYNOMIAL: u32 = 0x82f6_3b78;
 
 /// What a byte adds.
-#[expect(clippy::indexing_slicing, reason = "made by the compiler, which would not go on beyond its end")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "made by the compiler, which would not go on beyond its end"
+)]
 const TABLE: [u32; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;

@@ -21,6 +21,11 @@ const COOKIE_LONGEST: usize = 64;
 
 const FIRST_LINE: &str = "BT-SEARCH * HTTP/1.1";
 
+/// Whether an address is one of the groups.
+pub fn is_group(addr: &SocketAddr) -> bool {
+    *addr == GROUP_V4 || *addr == GROUP_V6
+}
+
 /// An announcement as it came, lent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Announce<'a> {

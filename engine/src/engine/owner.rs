@@ -112,6 +112,11 @@ impl Engine {
         if !torrent.paused {
             torrent.open(&mut self.desk);
         }
+        if let Some(lsd) = &mut self.lsd {
+            for name in names.into_iter().flatten() {
+                lsd.add(now, name, torrent.private);
+            }
+        }
         self.torrents.push(Some(Box::new(torrent)));
         self.next_pulse.get_or_insert(now + PULSE);
         Ok(id)
@@ -177,6 +182,10 @@ impl Engine {
                 self.by_hash.remove(name);
             });
             torrent.leave_limits(&mut self.desk);
+            if let Some(lsd) = &mut self.lsd {
+                lsd.remove(torrent.info_hash);
+                torrent.other_hash.iter().for_each(|name| lsd.remove(*name));
+            }
         }
     }
 
@@ -260,7 +269,9 @@ impl Engine {
 
     /// The names of a torrent in its swarms: two of a hybrid (BEP 52).
     pub fn names(&self, id: TorrentId) -> impl Iterator<Item = InfoHash> {
-        let names = self.torrent(id).map(|torrent| [Some(torrent.info_hash), torrent.other_hash]);
+        let names = self
+            .torrent(id)
+            .map(|torrent| [Some(torrent.info_hash), torrent.other_hash]);
         names.into_iter().flatten().flatten()
     }
 

@@ -114,9 +114,9 @@ impl Engine {
     }
 
     /// The next thing that a web seed asks for.
-    pub(super) fn fetch_from_webseeds(&mut self, now: Time, payload: &mut Vec<u8>) -> Option<Effect> {
+    pub(super) fn fetch_from_webseeds(&mut self, payload: &mut Vec<u8>) -> Option<Effect> {
         while let Some(&id) = self.desk.web_work.front() {
-            let effect = self.with(id).and_then(|(torrent, _)| torrent.web_asks(now, payload));
+            let effect = self.with(id).and_then(|(torrent, _)| torrent.web_asks(payload));
             if effect.is_some() {
                 return effect;
             }

@@ -39,22 +39,26 @@ impl Torrent {
     /// Takes the web seeds that a torrent names.
     pub(crate) fn add_webseeds(&mut self, desk: &Desk, now: Time, urls: &[String]) {
         let info = self.layout.info();
+        let is_single = info.is_single_file();
         let files: Vec<(Vec<&[u8]>, u64, u64, bool)> = info
             .files()
-            .map(|file| (file.path(), file.offset, file.length, file.pad))
+            .map(|file| {
+                let path = if is_single { Vec::new() } else { file.path() };
+                (path, file.offset, file.length, file.pad)
+            })
             .collect();
         let files: Vec<WebFile<'_>> = files
             .iter()
             .map(|(path, offset, len, pad)| WebFile {
                 path,
                 offset: *offset,
-                len: *len,
-                pad: *pad,
+                length: *len,
+                is_pad: *pad,
             })
             .collect();
         let files = Arc::new(WebFiles::new(
             &info.name,
-            info.is_single_file(),
+            is_single,
             u64::from(self.layout.piece_length()),
             &files,
         ));
@@ -88,7 +92,9 @@ impl Torrent {
 
     fn feed_webseed(&mut self, desk: &mut Desk, now: Time, index: usize, told: &mut Vec<WebTold>) {
         let blocks = self.layout.piece_length().div_ceil(BLOCK) as usize;
-        let Some(source) = self.webseeds.get_mut(index) else { return };
+        let Some(source) = self.webseeds.get_mut(index) else {
+            return;
+        };
         let room = source.seed.room(now) as usize;
         if room == 0 || source.seed.ended().is_some() || desk.unwritten > desk.config.limits.unwritten {
             return;
@@ -124,8 +130,8 @@ impl Torrent {
     }
 
     /// The next request of a web seed.
-    pub(crate) fn web_asks(&mut self, now: Time, payload: &mut Vec<u8>) -> Option<Effect> {
-        self.webseeds.iter_mut().find_map(|source| source.seed.poll(now, payload))
+    pub(crate) fn web_asks(&mut self, payload: &mut Vec<u8>) -> Option<Effect> {
+        self.webseeds.iter_mut().find_map(|source| source.seed.poll(payload))
     }
 
     /// When a web seed has something to look after.
@@ -183,7 +189,8 @@ impl Torrent {
             .flat_map(|begun| {
                 let piece = begun.piece();
                 let blocks = (0..).zip(begun.blocks());
-                let mine = blocks.filter(|(_, block)| block.peer == Some(key) && block.state == crate::picker::BlockState::Asked);
+                let mine = blocks
+                    .filter(|(_, block)| block.peer == Some(key) && block.state == crate::picker::BlockState::Asked);
                 mine.map(move |(block, _)| Slot { piece, block }).collect::<Vec<_>>()
             })
             .collect();
@@ -250,7 +257,9 @@ impl Torrent {
             Some(at) => self.take(desk, now, slot, offset, Self::web_key(index), bytes, at),
             None => Taken::Not,
         };
-        let Some(source) = self.webseeds.get_mut(index) else { return };
+        let Some(source) = self.webseeds.get_mut(index) else {
+            return;
+        };
         if taken == Taken::Not {
             source.parts.entry(slot).or_default().push((offset, bytes.to_vec()));
         }
@@ -305,9 +314,9 @@ impl Torrent {
 
     /// A wrong piece of which a web seed gave all speaks against it.
     pub(super) fn blame_webseed(&mut self, desk: &mut Desk, now: Time, piece: u32) {
-        let mut givers = self.picker.givers(piece).map(|(_, key)| key.0);
-        let first = givers.next().filter(|key| *key >= FIRST_KEY);
-        let is_only = givers.all(|key| Some(key) == first);
+        let keys = || self.picker.givers(piece).map(|(_, key)| key.0);
+        let first = keys().next().filter(|key| *key >= FIRST_KEY);
+        let is_only = keys().all(|key| Some(key) == first);
         let Some(index) = first.filter(|_| is_only).map(|key| (key - FIRST_KEY) as usize) else {
             return;
         };

@@ -272,8 +272,9 @@ impl Download {
                 let Some(node) = self.node.as_mut().filter(|_| !busy) else {
                     return;
                 };
+                let is_whole = matches!(self.engine.state(*id), Some(engine::State::Seeding));
                 for name in self.engine.names(*id) {
-                    let lookup = node.get_peers(now, name, Plan::full());
+                    let lookup = node.announce(now, name, is_whole);
                     self.lookups.push((lookup, *id));
                 }
             }
@@ -384,8 +385,8 @@ impl Machine for Download {
     fn handle(&mut self, now: Time, input: Input<'_>) {
         self.stopping |= input == Input::Stop;
         match input {
-            Input::Datagram { bytes, .. } => {
-                if wire::tracker::udp::begins(bytes) {
+            Input::Datagram { bytes, to, .. } => {
+                if wire::tracker::udp::begins(bytes) || wire::lsd::is_group(&to) {
                     return self.engine.handle(now, input);
                 }
                 if !Transport::claims(bytes) {

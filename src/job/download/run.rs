@@ -191,6 +191,9 @@ impl Run {
                     None => download.engine_mut().offer_peer(now, *id, *peer, Sources::PEX),
                 }
             }
+            engine::Event::Neighbour(id, peer) if download.admits(peer) || is_near(peer) => {
+                download.engine_mut().offer_peer(now, *id, *peer, Sources::LSD);
+            }
             engine::Event::Finished(_) => self.end_if_done(now, download),
             engine::Event::DiskFailed(id, fault, _) => {
                 let name = download
@@ -322,6 +325,14 @@ impl Run {
         }
         let is_bad = !self.failed.is_empty() || (!self.interrupted && unfinished > 0);
         Ok(if is_bad { Exit::Failed } else { Exit::Done })
+    }
+}
+
+/// Whether an address is one that only the network at hand can have: who announces itself there may be dialled there.
+const fn is_near(peer: &SocketAddr) -> bool {
+    match peer.ip() {
+        std::net::IpAddr::V4(ip) => ip.is_private() || ip.is_link_local(),
+        std::net::IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local(),
     }
 }
 
