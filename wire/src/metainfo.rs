@@ -1,10 +1,15 @@
 //! What a torrent is: info dictionaries of v1 (BEP 3), v2 (BEP 52) and hybrids of both, and the .torrent files around
 //! them.
 //!
-//! The name of a torrent is the hash of its info dictionary's *exact bytes*; so nothing here writes one anew.
+//! The name of a torrent is the hash of its info dictionary's *exact bytes*; so nothing here writes one anew that was
+//! read. New torrents come from a [`Description`] and the hashes of their pieces.
 
+mod build;
+mod content;
 mod error;
+mod expected;
 mod files;
+mod hasher;
 mod info;
 mod keys;
 mod lists;
@@ -16,8 +21,12 @@ use sha2::Sha256;
 use crate::bencode::Encoder;
 use crate::{InfoHash, InfoHashV2};
 
+pub use build::{BuildError, Description, Draft, MAX_PIECE_LENGTH, MAX_PIECES, NewFile, piece_length_for};
+pub use content::{Content, Part};
 pub use error::{Fault, Field, MetainfoError};
+pub use expected::{Expected, LayerError, Verdict};
 pub use files::File;
+pub use hasher::{PieceHasher, PieceHashes};
 pub use info::{Info, Salvaged, Version};
 pub use torrent::Torrent;
 
