@@ -45,7 +45,9 @@ macro_rules! bad_input {
 pub fn at(error: FileError, flag: &str) -> anyhow::Error {
     match error.fault {
         FileFault::Missing => BadInput(format!("{error}; make its directory first, or name another {flag}")).into(),
-        FileFault::IsDirectory | FileFault::NotDirectory => BadInput(format!("{error}; name another {flag}")).into(),
+        FileFault::IsDirectory | FileFault::NotDirectory | FileFault::Exists => {
+            BadInput(format!("{error}; name another {flag}")).into()
+        }
         FileFault::ReadOnly | FileFault::Permission => {
             let advice = format!("{error}; name a place that can be written with {flag}");
             anyhow::Error::msg(advice)

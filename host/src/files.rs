@@ -39,6 +39,9 @@ pub enum FileFault {
     /// A file where a directory is to be.
     #[error("it is not a directory, or below something that is none")]
     NotDirectory,
+    /// A file where a new one was to be.
+    #[error("it exists already")]
+    Exists,
     /// Another run has it open.
     #[error("another run is using it")]
     InUse,
@@ -48,7 +51,7 @@ pub enum FileFault {
 }
 
 impl FileFault {
-    fn of(error: io::Error) -> Self {
+    pub(crate) fn of(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull,
             io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
@@ -274,6 +277,29 @@ pub fn replace_file(path: &Path, contents: &[u8]) -> Result<(), FileError> {
     Ok(())
 }
 
+/// Writes a new file, whole: whoever finds it finds all of it, and a file that has the name already stays as it is.
+///
+/// # Errors
+///
+/// [`FileFault::Exists`] if there is something with this name, or what the file system says; there is no file then.
+pub fn new_file(path: &Path, contents: &[u8]) -> Result<(), FileError> {
+    let exists = || FileError {
+        action: "write",
+        path: path.to_owned(),
+        fault: FileFault::Exists,
+    };
+    // Making the name first is what makes it ours. Where the process dies before the contents are in its place, an empty
+    // file is left, and no torn one.
+    match OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(exists()),
+        Err(error) => return Err(failed("write", path)(error)),
+    }
+    replace_file(path, contents).inspect_err(|_| {
+        let _ = fs::remove_file(path);
+    })
+}
+
 /// Renames a file to `NAME.1`, or to the first such name that is free; nothing is overwritten. Gives the new name, or
 /// `None` if there is no such file.
 ///
@@ -397,6 +423,22 @@ mod tests {
         replace_file(&path, b"new").unwrap();
         assert_eq!(read_file(&path).unwrap().unwrap(), b"new");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_new_file_takes_the_place_of_none() {
+        let dir = dir();
+        let path = dir.path().join("new.torrent");
+        new_file(&path, b"first").unwrap();
+        let error = new_file(&path, b"second").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("cannot write {}: it exists already", path.display())
+        );
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        let nowhere = dir.path().join("nowhere/new");
+        assert!(matches!(new_file(&nowhere, b"").unwrap_err().fault, FileFault::Missing));
     }
 
     #[test]

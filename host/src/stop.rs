@@ -81,6 +81,15 @@ impl Signals {
         })
     }
 
+    /// Waits for one of them.
+    pub(crate) async fn next(&mut self) {
+        std::future::poll_fn(|cx| {
+            let any = self.both.iter_mut().any(|signal| signal.poll_recv(cx).is_ready());
+            if any { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
     pub(crate) fn pass_on(&mut self, cx: &mut Context<'_>, stopper: &Stopper) {
         for signal in &mut self.both {
             while let Poll::Ready(Some(())) = signal.poll_recv(cx) {

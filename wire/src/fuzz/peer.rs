@@ -7,7 +7,7 @@ use crate::lsd::{self, Announce};
 use crate::lt_metadata::LtMetadata;
 use crate::magnet::Magnet;
 use crate::message::{FrameTooLong, Frames, Message};
-use crate::metainfo::{self, Info, Salvaged, Torrent};
+use crate::metainfo::{self, Expected, Info, PieceHashes, Salvaged, Torrent};
 use crate::ut_holepunch::UtHolepunch;
 use crate::ut_metadata::UtMetadata;
 use crate::ut_pex::UtPex;
@@ -180,6 +180,26 @@ pub fn torrent(raw: &[u8]) {
         assert_eq!(torrent.layers().count(), torrent.piece_layers);
         assert!(torrent.tiers().iter().all(|tier| !tier.is_empty()));
         assert!(torrent.other_entries().count() + torrent.other_info_entries().count() < raw.len());
+        if let Ok(expected) = Expected::of(&torrent) {
+            pieces(&expected);
+        }
+    }
+}
+
+/// The first pieces have their length, but for the last, and no part lies beyond its file.
+fn pieces(expected: &Expected) {
+    let content = expected.content();
+    for run in content.runs(1 << 20).take(3) {
+        let mut bytes = 0u64;
+        for part in content.parts(run.clone()).take(100) {
+            bytes += part.length;
+            if let Some(file) = part.file {
+                assert!(part.at + part.length <= content.file_length(file));
+                assert!(content.pieces_of(file).contains(&run.start) || content.pieces_of(file).start > run.start);
+            }
+        }
+        assert!(bytes <= (run.end - run.start).saturating_mul(content.piece_length()));
+        expected.judge(run.start, &PieceHashes::default());
     }
 }
 

@@ -65,7 +65,7 @@ impl Content {
             span: 0,
         };
         for (length, pad) in files {
-            // A file of v2 that claims to be padding begins a piece, too, and is hashed as any.
+            // Here nothing fills the gaps, but pieces count through them.
             if version == Version::V2 {
                 let aligned = content.span.checked_next_multiple_of(piece_length.max(1));
                 let gap = aligned.map_or(0, |aligned| aligned - content.span);
