@@ -4,6 +4,7 @@ mod crawl;
 mod dht;
 mod download;
 mod lab;
+mod torrent;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ pub use crawl::{CrawlArgs, Encryption, NetArgs, Observed, OutArgs, Profile};
 pub use dht::{DhtArgs, DhtCommand, DhtCommon};
 pub use download::{Allocation, DownloadArgs, SeedArgs, SwarmArgs};
 pub use lab::{InsideLabArgs, LabArgs, LabProfile};
+pub use torrent::{CreateArgs, VerifyArgs};
 
 /// Survey BitTorrent's Mainline DHT.
 ///
@@ -58,6 +60,11 @@ pub enum Command {
     Lab(LabArgs),
     /// Print what is in a .torrent file, an info dictionary or a magnet link
     Show(ShowArgs),
+    /// Make a .torrent file of a file or a directory: v1, v2 or both
+    #[command(visible_alias = "create-torrent")]
+    Create(Box<CreateArgs>),
+    /// Check files against a .torrent: which are damaged or missing, and in which pieces
+    Verify(VerifyArgs),
 }
 
 /// Fetch metadata for given infohashes.

@@ -3,6 +3,7 @@
 mod engine;
 mod stage;
 mod streams;
+mod torrent;
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -26,6 +27,7 @@ use crate::job::{crawl, harvest};
 pub use engine::{engine, web};
 pub use stage::{DESCRIPTORS, DISK, HOST, LAB_HOST};
 pub use streams::streams;
+pub use torrent::{HASH_RUN, HASH_TICK, hash_threads};
 
 /// Bootstrap nodes of the Mainline DHT (DHT-03). Asked while the table is empty, never in it.
 const ROUTERS: [&str; 4] = [

@@ -2,13 +2,16 @@
 
 pub mod account;
 pub mod crawl;
+pub mod create;
 pub mod dht;
 pub mod download;
 pub mod fetch;
 pub mod harvest;
+pub mod hashing;
 pub mod lab;
 pub mod metrics;
 pub mod show;
+pub mod verify;
 
 pub mod start;
 
@@ -32,5 +35,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Dht(args) => dht::run(&args.command),
         Command::Lab(args) => lab::run(args),
         Command::Show(args) => show::run(args),
+        Command::Create(args) => create::run(args),
+        Command::Verify(args) => verify::run(args),
     }
 }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod downloads;
+mod bytes;
 mod figures;
 mod progress;
 
@@ -11,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 pub use batch::{BatchProgress, BatchView};
 pub use downloads::Downloads;
+pub use bytes::BytesProgress;
 pub use figures::{Figure, Figures, ratio, share};
 pub use progress::{Progress, View, per_minute};
 

@@ -15,7 +15,7 @@ use anyhow::Context;
 use crate::args::ShowArgs;
 use crate::exit::Exit;
 use sheet::Sheet;
-use subject::Subject;
+pub(super) use subject::Subject;
 
 /// Runs `estudely show`.
 ///

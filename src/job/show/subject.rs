@@ -20,7 +20,7 @@ const SCHEME: &str = "magnet:";
 
 /// Something that tells of a torrent.
 #[derive(Debug)]
-pub(super) enum Subject {
+pub(in crate::job) enum Subject {
     /// A .torrent file; or a sound info dictionary, which is one that has nothing beside it.
     Torrent(Box<Torrent>),
     /// An info dictionary in which something is wrong.
@@ -31,13 +31,13 @@ pub(super) enum Subject {
 
 /// What could be read of an info dictionary.
 #[derive(Debug)]
-pub(super) struct Remains {
-    pub(super) info: Info,
+pub(in crate::job) struct Remains {
+    pub(in crate::job) info: Info,
     /// The first thing that is wrong.
-    pub(super) problem: MetainfoError,
+    pub(in crate::job) problem: MetainfoError,
     /// Unknown unless the dictionary is whole: a hash over a part names nothing.
-    pub(super) info_hash: Option<InfoHash>,
-    pub(super) info_hash_v2: Option<InfoHashV2>,
+    pub(in crate::job) info_hash: Option<InfoHash>,
+    pub(in crate::job) info_hash_v2: Option<InfoHashV2>,
 }
 
 impl Subject {
@@ -46,7 +46,7 @@ impl Subject {
     /// # Errors
     ///
     /// [`BadInput`](crate::exit::BadInput), in one line.
-    pub(super) fn find(what: &str) -> anyhow::Result<Self> {
+    pub(in crate::job) fn find(what: &str) -> anyhow::Result<Self> {
         let name = plain(what.as_bytes());
         let scheme = what.trim_start().get(..SCHEME.len());
         if scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME)) {
@@ -90,7 +90,7 @@ impl Subject {
     /// # Errors
     ///
     /// Which field is wrong and why, if they are neither a .torrent file nor an info dictionary with a name or a file.
-    pub(super) fn read(raw: &[u8]) -> Result<Self, String> {
+    pub(in crate::job) fn read(raw: &[u8]) -> Result<Self, String> {
         match Torrent::parse(raw) {
             Ok(torrent) => Ok(Self::Torrent(Box::new(torrent))),
             Err(MetainfoError::Field {
