@@ -132,6 +132,16 @@ def readers():
     )
 
 
+def resume():
+    yield (ROOT.parent / "store/tests/fixtures/libtorrent-2.1.fastresume").read_bytes()
+    yield bencode({
+        "file-format": "libtorrent resume file", "file-version": 1, "info-hash": ID, "pieces": b"\1\0\3", "blocks per piece": 4,
+        "slots": [0, -1, 2], "file sizes": [[5, 6]], "allocation": "compact", "peers": [{"ip": "1.2.3.4", "port": 5}],
+        "unfinished": [{"piece": 1, "bitmask": b"\5", "adler32": 7}], "trees": [{"hashes": ID[:16] * 4, "verified": "10"}],
+    })
+    yield b'{"completed": [0, 1], "total": 6, "file": "data.bin", "partial": {"3": [0]}, "files": []}'
+
+
 def fixed():
     yield b"\0\x13BitTorrent protocol" + bytes(8) + ID + OTHER
 
@@ -159,7 +169,7 @@ def tracker():
     yield b"\2udp://[::1]:9/announce"
 
 
-for target in krpc, info, torrent, extension, magnet, readers, fixed, node, tracker:
+for target in krpc, info, torrent, extension, magnet, readers, resume, fixed, node, tracker:
     folder = ROOT / "seeds" / target.__name__
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -4,8 +4,40 @@ use std::io::Cursor;
 
 use wire::InfoHash;
 
+use crate::fastresume::FastResume;
 use crate::journal::{Done, Record};
+use crate::state::State;
 use crate::{Manifest, Sealed, batch, clean, fetches, journal, metadata, peers, retries, survey, wants};
+
+/// Resume data and states: what was read is written again, and reads the same.
+///
+/// # Panics
+///
+/// If the property does not hold.
+pub fn resume(bytes: &[u8]) {
+    let mut out = Vec::new();
+    if let Ok(mut resume) = FastResume::decode(bytes) {
+        resume.encode(&mut out);
+        // One form fills bytes up with pieces that are not there; the one that is written cannot tell them from others.
+        let again = FastResume::decode(&out).expect("what is written reads back");
+        if !resume.verified.is_empty() {
+            resume.verified.resize(resume.have.len(), false);
+        }
+        if !resume.verified.contains(&true) {
+            resume.verified.clear();
+        }
+        // Peers come in the order of their families.
+        for peers in [&mut resume.peers, &mut resume.banned] {
+            peers.sort_by_key(std::net::SocketAddr::is_ipv6);
+        }
+        assert_eq!(again, resume);
+    }
+    if let Ok(state) = State::read(bytes) {
+        out.clear();
+        state.write(&mut out).expect("memory takes it");
+        assert_eq!(State::read(&out[..]).expect("what is written reads back"), state);
+    }
+}
 
 /// Every reader comes to the end of any bytes, and every row that it gives reads the same again once written.
 ///

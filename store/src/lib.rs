@@ -7,10 +7,12 @@
 //!   tears an infohash.
 //! * Observation tables, a row per fact: [`fetches`].
 //! * What waits for another try ([`retries`]), and the [`Manifest`] of a run (`run.json`): replaced whole.
+//! * Where a download stands: [`fastresume`] as libtorrent keeps it, [`state`] for people (`state.json`).
 //!
 //! This room opens no path: it works over any `Read` and `Write`, and its tests cut those at every byte.
 
 pub mod batch;
+pub mod fastresume;
 pub mod fetches;
 pub mod fuzz;
 pub mod journal;
@@ -18,6 +20,7 @@ pub mod json;
 pub mod metadata;
 pub mod peers;
 pub mod retries;
+pub mod state;
 pub mod wants;
 
 mod form;
