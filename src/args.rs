@@ -58,7 +58,7 @@ pub enum Command {
     Dht(Box<DhtArgs>),
     /// Run a private DHT with peers on loopback, to try anything on
     Lab(LabArgs),
-    /// Print what is in a .torrent file, an info dictionary or a magnet link
+    /// Print what is in a .torrent file, an info dictionary, libtorrent's resume data or a magnet link
     Show(ShowArgs),
     /// Make a .torrent file of a file or a directory: v1, v2 or both
     #[command(visible_alias = "create-torrent")]
@@ -148,7 +148,7 @@ pub struct RowArgs {
 /// Print what is in a torrent.
 #[derive(Args, Debug, Serialize)]
 pub struct ShowArgs {
-    /// A .torrent file, a bare info dictionary, or a magnet link
+    /// A .torrent file, a bare info dictionary, a .fastresume file, or a magnet link
     #[arg(value_name = "FILE | MAGNET")]
     pub what: String,
     /// Files listed at the most; 0 means all

@@ -1,10 +1,11 @@
-//! `estudely show`: what a .torrent file, an info dictionary or a magnet link says, on stdout.
+//! `estudely show`: what a .torrent file, an info dictionary, resume data or a magnet link says, on stdout.
 //!
 //! `subject` finds out what was given; `describe` says what is in it; every line goes through one `sheet`, which
 //! lets no control character of a stranger's text reach the terminal.
 
 mod date;
 mod describe;
+mod resume;
 mod sheet;
 mod subject;
 
@@ -42,6 +43,7 @@ fn print(subject: &Subject, files: usize, mut out: impl Write) -> io::Result<()>
     match subject {
         Subject::Torrent(torrent) => describe::torrent(torrent, files, &mut sheet)?,
         Subject::Salvaged(salvaged) => describe::salvaged(salvaged, files, &mut sheet)?,
+        Subject::Resume(resume) => resume::resume(resume, &mut sheet)?,
         Subject::Magnet(magnet) => describe::magnet(magnet, &mut sheet)?,
     }
     out.flush()

@@ -71,7 +71,9 @@ fn read(args: &VerifyArgs) -> anyhow::Result<Box<Torrent>> {
     match Subject::find(name)? {
         Subject::Torrent(torrent) => Ok(torrent),
         Subject::Salvaged(remains) => bad_input!("{}: not a torrent: {}", shown(args), remains.problem),
-        Subject::Magnet(_) => bad_input!("{}: not a .torrent file, which alone has the hashes", shown(args)),
+        Subject::Magnet(_) | Subject::Resume(_) => {
+            bad_input!("{}: not a .torrent file, which alone has the hashes", shown(args))
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use wire::bencode::{Kind, Value};
 use wire::magnet::Magnet;
-use wire::metainfo::{Info, Torrent, Version};
+use wire::metainfo::{Expected, Info, Torrent, Version};
 use wire::{InfoHash, InfoHashV2};
 
 use super::date;
@@ -17,6 +17,7 @@ const MAX_OTHER_TEXT: usize = 200;
 
 /// A .torrent file, or an info dictionary alone.
 pub(super) fn torrent(torrent: &Torrent, files: usize, sheet: &mut Sheet<impl Write>) -> io::Result<()> {
+    sheet.maybe("problem", Expected::of(torrent).err())?;
     info(&torrent.info, torrent.info_hash_v1(), torrent.info_hash_v2(), sheet)?;
     sheet.maybe("announce", torrent.announce.as_ref())?;
     for (tier, urls) in (1..).zip(&torrent.announce_list) {

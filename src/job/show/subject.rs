@@ -4,6 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use store::fastresume::{FastResume, ResumeError};
 use wire::bencode::{self, Limits};
 use wire::magnet::Magnet;
 use wire::metainfo::{self, Fault, Field, Info, MetainfoError, Salvaged, Torrent};
@@ -25,6 +26,8 @@ pub(in crate::job) enum Subject {
     Torrent(Box<Torrent>),
     /// An info dictionary in which something is wrong.
     Salvaged(Box<Remains>),
+    /// What libtorrent keeps of a torrent between sessions.
+    Resume(Box<FastResume>),
     /// A magnet link, or the infohash of one.
     Magnet(Magnet),
 }
@@ -89,8 +92,15 @@ impl Subject {
     ///
     /// # Errors
     ///
-    /// Which field is wrong and why, if they are neither a .torrent file nor an info dictionary with a name or a file.
+    /// Which field is wrong and why, if they are neither a .torrent file nor an info dictionary with a name or a file, nor
+    /// resume data.
     pub(in crate::job) fn read(raw: &[u8]) -> Result<Self, String> {
+        // First: an info dictionary may lie within.
+        match FastResume::decode(raw) {
+            Ok(resume) => return Ok(Self::Resume(Box::new(resume))),
+            Err(ResumeError::NotResume | ResumeError::Bencode(_)) => {}
+            Err(error) => return Err(error.to_string()),
+        }
         match Torrent::parse(raw) {
             Ok(torrent) => Ok(Self::Torrent(Box::new(torrent))),
             Err(MetainfoError::Field {

@@ -6,6 +6,7 @@ use crate::exit::{BadInput, code_of};
 const V1: &[u8] = include_bytes!("../../../wire/tests/fixtures/v1-single.torrent");
 const V2: &[u8] = include_bytes!("../../../wire/tests/fixtures/v2-multi.torrent");
 const HYBRID: &[u8] = include_bytes!("../../../wire/tests/fixtures/hybrid-multi.torrent");
+const RESUME: &[u8] = include_bytes!("../../../store/tests/fixtures/libtorrent-2.1.fastresume");
 
 /// A sound info dictionary with an entry that has no meaning.
 const BARE: &str = "d6:lengthi5e4:name1:a12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaa6:source3:abce";
@@ -313,4 +314,48 @@ fn a_reader_that_went_away_is_no_error() {
     );
     let full = ended(print(&torrent, 10, Broken(ErrorKind::StorageFull))).unwrap_err();
     assert_eq!(code_of(&full), Exit::Failed);
+}
+
+#[test]
+fn piece_layers_that_lie_are_a_problem() {
+    let mut raw = V2.to_vec();
+    let at = raw.windows(12).position(|bytes| bytes == b"piece layers").unwrap();
+    raw[at + 60] ^= 1;
+    let text = shown(&raw);
+    let problem = "problem:         the piece layer of `docs/deep/ü.txt` does not belong to its `pieces root`\n";
+    assert!(text.starts_with(problem), "{text}");
+    assert!(!shown(V2).contains("problem:"));
+}
+
+#[test]
+fn resume_data_of_libtorrent() {
+    let expected = "\
+format:          resume data of libtorrent
+info hash v1:    INFO_HASH_V1
+info hash v2:    INFO_HASH_V2
+save path:       /somewhere
+allocation:      sparse
+pieces there:    4: 0, 2, 4-5
+unfinished:      piece 1: blocks 1: 1
+received:        12 B
+sent:            11 B
+active:          13 s
+seeding:         0 s
+upload limit:    1000 B
+flag:            paused
+flag:            auto managed
+tier 1:          http://a.example/
+tier 2:          http://b.example/
+web seed:        http://w.example/
+renamed:         file 1: zz/q
+files skipped:   1
+peer:            1.2.3.4:5
+peer:            [::1]:6
+banned peer:     9.9.9.9:1
+";
+    assert_eq!(shown(RESUME), expected);
+    let newer = String::from_utf8_lossy(RESUME)
+        .into_owned()
+        .replace("file-versioni2e", "file-versioni9e");
+    assert_eq!(refused(newer.as_bytes()), "resume data of version 9; 1 and 2 are known");
 }

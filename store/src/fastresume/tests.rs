@@ -7,6 +7,9 @@ use super::*;
 /// Written by libtorrent 2.1.1 (tests/interop/resume.py makes the same).
 const OF_2_1: &[u8] = include_bytes!("../../tests/fixtures/libtorrent-2.1.fastresume");
 
+/// Written here.
+const OURS: &[u8] = include_bytes!("../../tests/fixtures/ours.fastresume");
+
 /// As 0.14 writes it, by its manual and D-17: peers as text, blocks from the lowest bit, a byte for each piece.
 fn of_0_14(allocation: &str, slots: &str) -> Vec<u8> {
     format!(
@@ -90,6 +93,53 @@ fn a_file_of_2_1_is_read() {
         resume.trackers.unwrap(),
         [[b"http://a.example/".to_vec()], [b"http://b.example/".to_vec()]]
     );
+}
+
+#[test]
+fn what_is_written_is_what_libtorrent_was_shown() {
+    let resume = FastResume {
+        info_hash: facts(&[]).info_hash,
+        name: Some(b"t".to_vec()),
+        save_path: Some(b"/somewhere".to_vec()),
+        have: vec![true, false, true, false, false],
+        unfinished: vec![Unfinished {
+            piece: 1,
+            blocks: vec![false, true],
+            adler32: Some(adler32(&[&[0; 16_384]])),
+        }],
+        blocks_per_piece: Some(2),
+        files: vec![Stamp {
+            length: 150_000,
+            modified: 1_700_000_000,
+        }],
+        peers: ["1.2.3.4:5", "[::1]:6"].map(|peer| peer.parse().unwrap()).to_vec(),
+        banned: vec!["9.9.9.9:1".parse().unwrap(), "8.8.8.8:1".parse().unwrap()],
+        uploaded: 11,
+        downloaded: 12,
+        active_secs: 13,
+        finished_secs: 5,
+        seeding_secs: 4,
+        added: 1_700_000_000,
+        completed: 1_700_000_001,
+        seeds: Some(2),
+        leechers: Some(3),
+        upload_limit: Some(1_000),
+        connections: Some(50),
+        sequential: true,
+        trackers: Some(vec![
+            vec![b"http://a.example/".to_vec()],
+            vec![b"http://b.example/".to_vec()],
+        ]),
+        web_seeds: Some(vec![b"http://w.example/".to_vec()]),
+        piece_priority: vec![4, 7, 1, 4, 4],
+        file_priority: vec![4],
+        mapped_files: vec![b"renamed".to_vec()],
+        ..FastResume::default()
+    };
+    let mut out = Vec::new();
+    resume.encode(&mut out);
+    // tests/interop/resume.py has libtorrent read this file.
+    assert_eq!(out.escape_ascii().to_string(), OURS.escape_ascii().to_string());
 }
 
 #[test]
