@@ -1,8 +1,8 @@
 //! The only place that speaks to people. All of it goes to stderr; stdout belongs to rows (OUT-10).
 
 mod batch;
-mod downloads;
 mod bytes;
+mod downloads;
 mod figures;
 mod progress;
 
@@ -11,8 +11,8 @@ use std::io::{self, IsTerminal, Write};
 use indicatif::{ProgressBar, ProgressStyle};
 
 pub use batch::{BatchProgress, BatchView};
-pub use downloads::Downloads;
 pub use bytes::BytesProgress;
+pub use downloads::Downloads;
 pub use figures::{Figure, Figures, ratio, share};
 pub use progress::{Progress, View, per_minute};
 

@@ -52,6 +52,9 @@ pub struct DownloadArgs {
     /// Seed until this many bytes went out for each that came in, then end [default: until Ctrl-C]
     #[arg(long, value_name = "R")]
     pub seed_ratio: Option<f64>,
+    /// Take over what libtorrent's fast-resume file says of the torrent; its pieces are hashed before they are believed
+    #[arg(long, value_name = "FILE.fastresume", conflicts_with = "from")]
+    pub import_resume: Option<PathBuf>,
     /// What download and seed share
     #[command(flatten)]
     pub swarm: SwarmArgs,

@@ -52,6 +52,7 @@ pub fn run(args: &DownloadArgs) -> anyhow::Result<Exit> {
         allocation,
         verify: verify(args.verify),
         sequential: args.sequential,
+        import: args.import_resume.clone(),
         ..manner(&args.swarm)
     };
     let end = match (args.no_seed, args.seed_ratio) {
@@ -95,6 +96,7 @@ fn manner(args: &SwarmArgs) -> Manner {
         allocation: Room::Sparse,
         verify: Verify::Trust,
         sequential: false,
+        import: None,
         trackers: args.tracker.clone(),
         use_trackers: !args.no_trackers,
         use_web_seeds: !args.no_web_seeds,

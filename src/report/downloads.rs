@@ -114,9 +114,11 @@ impl Downloads {
         }
         let named = |id: &TorrentId| status(*id).map_or_else(String::new, |status| name(&status).trim_end().to_owned());
         match event {
-            Event::Finished(id) => self.note(&format!("{}: complete", named(id))),
+            Event::Finished(id) => {
+                self.note(&format!("{}: complete", named(id)));
+            }
             Event::HashFailed(id, piece) => {
-                self.note(&format!("{}: piece {piece} was wrong; fetching it again", named(id)))
+                self.note(&format!("{}: piece {piece} was wrong; fetching it again", named(id)));
             }
             Event::Banned(id, ip) => self.note(&format!(
                 "{}: {ip} gave wrong bytes and is not spoken to again",
@@ -202,7 +204,7 @@ fn line(status: &Status) -> String {
 }
 
 /// `2m 35s`.
-pub fn duration(time: Duration) -> String {
+fn duration(time: Duration) -> String {
     let secs = time.as_secs();
     match secs {
         0..60 => format!("{secs}s"),

@@ -36,19 +36,7 @@ impl Torrent {
                 let is_right = digests.is_some_and(|digests| self.is_right(piece, &digests) == Some(true));
                 self.checked(desk, now, piece, is_right);
             }
-            (Job::ReadBack(piece), done) => {
-                if let Some(begun) = self.begun.get_mut(&piece) {
-                    begun.reading = false;
-                }
-                match (self.hashed(piece, done), done) {
-                    (Some(digests), _) => self.judge(desk, now, piece, &digests),
-                    (None, Done::Failed { fault, .. }) => self.disk_failed(desk, now, fault, None),
-                    (None, _) => {
-                        self.reopen_piece(desk, piece);
-                        self.ask_all(desk, now);
-                    }
-                }
-            }
+            (Job::ReadBack(piece), done) => self.read_back(desk, now, piece, done),
             (Job::Remake(number, piece), done) => {
                 let leaves = match done {
                     Done::Hashed(bytes) => self.digests_of(piece, bytes).leaves,
@@ -82,6 +70,21 @@ impl Torrent {
             _ => {}
         }
         self.wind_up(desk);
+    }
+
+    /// A piece was read back for its hash.
+    fn read_back(&mut self, desk: &mut Desk, now: Time, piece: u32, done: Done<'_>) {
+        if let Some(begun) = self.begun.get_mut(&piece) {
+            begun.reading = false;
+        }
+        match (self.hashed(piece, done), done) {
+            (Some(digests), _) => self.judge(desk, now, piece, &digests),
+            (None, Done::Failed { fault, .. }) => self.disk_failed(desk, now, fault, None),
+            (None, _) => {
+                self.reopen_piece(desk, piece);
+                self.ask_all(desk, now);
+            }
+        }
     }
 
     /// What a piece came to, by the disk. One that is all holes is hashed as the zeros that it reads as.

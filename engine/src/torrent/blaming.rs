@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use world::disk::{Digest, Slices};
 use world::{DiskOp, Time};
 
-use super::{Job, Judging, Torrent};
+use super::{Job, Torrent};
 use crate::PeerKey;
 use crate::blame::{self, Verdict};
 use crate::desk::Desk;
@@ -36,7 +36,7 @@ impl Torrent {
     }
 
     fn hash_block(&mut self, desk: &mut Desk, slot: Slot, giver: Option<SocketAddr>) {
-        self.judging.entry(slot.piece).or_insert_with(Judging::default).left += 1;
+        self.judging.entry(slot.piece).or_default().left += 1;
         let wanted = self.block(slot);
         let mut bytes = Vec::new();
         Slices::encode(

@@ -45,7 +45,7 @@ impl Torrent {
             piece: run.piece,
             block: run.begin / BLOCK,
         };
-        let fits = run.begin % BLOCK == 0 && self.layout.block_len(slot.piece, slot.block) == run.length;
+        let fits = run.begin.is_multiple_of(BLOCK) && self.layout.block_len(slot.piece, slot.block) == run.length;
         (fits && run.length > 0).then_some(slot)
     }
 

@@ -131,7 +131,7 @@ impl Torrent {
         let finished = self.picker.we_have().is_full();
         let wanted: Vec<(u32, u64)> = (0..)
             .zip(self.layout.files())
-            .filter(|(_, file)| !is_pad(&file))
+            .filter(|(_, file)| !is_pad(file))
             .filter(|(index, _)| self.levels.get(*index as usize).is_none_or(|level| *level > 0))
             // What is there whole must not be touched, not even its times.
             .filter(|(_, file)| !finished || file.len == 0)

@@ -232,7 +232,7 @@ impl Torrent {
 
 /// The block that we would have asked for.
 fn slot(block: Block) -> Option<Slot> {
-    let aligned = block.begin % BLOCK == 0;
+    let aligned = block.begin.is_multiple_of(BLOCK);
     aligned.then_some(Slot {
         piece: block.piece,
         block: block.begin / BLOCK,

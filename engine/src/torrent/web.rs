@@ -33,7 +33,7 @@ pub(super) struct HttpSource {
 impl Torrent {
     /// The torrent of a request's number.
     pub(crate) const fn of_web(id: WebId) -> TorrentId {
-        TorrentId(((id.0 & !WEB_SEED) / IDS >> SEED_BITS) as u32)
+        TorrentId((((id.0 & !WEB_SEED) / IDS) >> SEED_BITS) as u32)
     }
 
     /// Takes the web seeds that a torrent names.
@@ -132,11 +132,6 @@ impl Torrent {
     /// The next request of a web seed.
     pub(crate) fn web_asks(&mut self, payload: &mut Vec<u8>) -> Option<Effect> {
         self.webseeds.iter_mut().find_map(|source| source.seed.poll(payload))
-    }
-
-    /// When a web seed has something to look after.
-    pub(crate) fn web_deadline(&self) -> Option<Time> {
-        self.webseeds.iter().filter_map(|source| source.seed.deadline()).min()
     }
 
     /// Part of an answer to a web seed.

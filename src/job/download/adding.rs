@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use engine::{Add, Hashes, JournalPlace, Layout, NameRules, Resume, Verify, journal};
+use engine::{Add, Engine, Hashes, JournalPlace, Layout, NameRules, Resume, Status, Verify, journal};
+use store::fastresume::FastResume;
+use store::state::{FileState, State};
 use wire::InfoHash;
 use wire::magnet::Selection;
 use wire::metainfo::Torrent;
@@ -19,23 +21,25 @@ const JOURNALS: &str = "resume";
 
 /// How torrents are added.
 #[derive(Clone, Debug)]
-pub struct Manner {
+pub(super) struct Manner {
     /// The folder of their files.
-    pub folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// The data directory.
-    pub data_dir: PathBuf,
+    pub(super) data_dir: PathBuf,
     /// How room is made.
-    pub allocation: Allocation,
+    pub(super) allocation: Allocation,
     /// How far the journal is believed.
-    pub verify: Verify,
+    pub(super) verify: Verify,
     /// Pieces in order.
-    pub sequential: bool,
+    pub(super) sequential: bool,
+    /// A fast-resume file of libtorrent to be taken over.
+    pub(super) import: Option<PathBuf>,
     /// Trackers of the user, each a tier before the torrent's.
-    pub trackers: Vec<String>,
+    pub(super) trackers: Vec<String>,
     /// Whether trackers and web seeds are asked at all.
-    pub use_trackers: bool,
+    pub(super) use_trackers: bool,
     /// See [`use_trackers`](Self::use_trackers).
-    pub use_web_seeds: bool,
+    pub(super) use_web_seeds: bool,
 }
 
 /// Makes a torrent ready for the engine.
@@ -44,7 +48,7 @@ pub struct Manner {
 ///
 /// [`BadInput`] for a torrent that cannot be laid out on a disk, a selection without a file; the world's for a journal that
 /// cannot be read.
-pub fn prepare(torrent: &Torrent, select: Option<&Selection>, manner: &Manner) -> anyhow::Result<Add> {
+pub(super) fn prepare(torrent: &Torrent, select: Option<&Selection>, manner: &Manner) -> anyhow::Result<Add> {
     let name = torrent.info.name_lossy().into_owned();
     let raw: Arc<[u8]> = Arc::from(torrent.raw_info());
     let info = Arc::new(torrent.info.clone());
@@ -81,6 +85,9 @@ pub fn prepare(torrent: &Torrent, select: Option<&Selection>, manner: &Manner) -
         add.verify = Verify::All;
     }
     add.resume = resume;
+    if let Some(path) = &manner.import {
+        import(&mut add, path)?;
+    }
     Ok(add)
 }
 
@@ -118,6 +125,74 @@ fn levels(layout: &Layout, select: Option<&Selection>, name: &str) -> anyhow::Re
         bad_input!("{name}: none of the files that --select names is in it; it has {number}, numbered from 0");
     }
     Ok(levels)
+}
+
+/// Takes over what libtorrent says that is there (STO-29): it is hashed before it is believed.
+fn import(add: &mut Add, path: &Path) -> anyhow::Result<()> {
+    let bytes = host::read_file(path)?.ok_or_else(|| BadInput(format!("{}: no such file", path.display())))?;
+    let fast = FastResume::decode(&bytes).map_err(|error| BadInput(format!("{}: {error}", path.display())))?;
+    let v2 = fast.info_hash_v2.map(|name| name.truncated());
+    let names = [Some(add.info_hash), add.other_hash];
+    if !names.contains(&fast.info_hash.or(v2)) {
+        bad_input!("{}: it is the fast-resume file of another torrent", path.display());
+    }
+    let mut resume = Resume::nothing(add.layout.pieces());
+    let there = (0..).zip(&fast.have).filter(|(_, have)| **have);
+    resume.suspect = there
+        .map(|(piece, _)| piece)
+        .filter(|piece| *piece < add.layout.pieces())
+        .collect();
+    resume.counters.downloaded = fast.downloaded;
+    resume.counters.uploaded = fast.uploaded;
+    resume.counters.active_secs = fast.active_secs;
+    resume.counters.seeding_secs = fast.seeding_secs;
+    resume.length = add.resume.as_ref().map_or(0, |resume| resume.length);
+    add.resume = Some(resume);
+    add.verify = Verify::Trust;
+    Ok(())
+}
+
+/// What is there of a torrent, for people and for other programs (STO-37), beside its journal.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub(super) fn save_state(data_dir: &Path, engine: &Engine, status: &Status) -> anyhow::Result<()> {
+    let (Some(resume), Some(layout)) = (engine.resume_data(status.id), engine.layout(status.id)) else {
+        return Ok(());
+    };
+    let done = engine.file_progress(status.id);
+    let files = layout
+        .files()
+        .zip(done)
+        .filter(|(file, _)| file.kind == engine::layout::Kind::Content);
+    let state = State {
+        name: status.name.clone(),
+        completed: resume.have.iter().collect(),
+        total: layout.pieces(),
+        partial: resume
+            .partial
+            .iter()
+            .map(|(piece, blocks)| (*piece, blocks.iter().collect()))
+            .collect(),
+        info_hash: Some(status.info_hash.to_string()),
+        files: files
+            .map(|(file, completed)| FileState {
+                path: file.path.to_owned(),
+                length: file.len,
+                completed,
+                selected: true,
+            })
+            .collect(),
+        downloaded: status.all_downloaded,
+        uploaded: status.all_uploaded,
+        ..State::default()
+    };
+    let mut bytes = Vec::new();
+    state.write(&mut bytes)?;
+    let name = format!("{}.state.json", status.info_hash);
+    host::replace_file(&data_dir.join(JOURNALS).join(name), &bytes)?;
+    Ok(())
 }
 
 /// A folder's path as the disk takes it.

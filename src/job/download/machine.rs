@@ -312,7 +312,7 @@ impl Download {
     }
 
     /// Something happened to a stream that has its bytes from the transport, not from the world.
-    fn heard(&mut self, now: Time, above: Above, payload: &mut Vec<u8>) {
+    fn heard(&mut self, now: Time, above: Above, payload: &[u8]) {
         if let Above::Accepted { conn, from, .. } = above
             && self.admission.is_blocked(from.ip())
         {

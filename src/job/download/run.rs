@@ -24,7 +24,7 @@ use crate::report::{self, Downloads, note};
 
 /// When a run is over by itself.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum End {
+pub(super) enum End {
     /// When all that is wanted is there.
     Complete,
     /// When so many bytes went out for each that came in.
@@ -44,7 +44,7 @@ struct Waiting {
 }
 
 /// A run under way.
-pub struct Run {
+pub(super) struct Run {
     manner: Manner,
     end: End,
     stopper: Stopper,
@@ -67,7 +67,7 @@ impl Run {
     /// # Errors
     ///
     /// As [`adding::prepare`].
-    pub fn begin(
+    pub(super) fn begin(
         args: &SwarmArgs,
         wanted: Vec<Wanted>,
         manner: Manner,
@@ -160,7 +160,7 @@ impl Run {
     }
 
     /// Something happened; breaks when the run is over.
-    pub fn on_event(&mut self, now: Time, download: &mut Download, event: Event) -> ControlFlow<()> {
+    pub(super) fn on_event(&mut self, now: Time, download: &mut Download, event: Event) -> ControlFlow<()> {
         match event {
             Event::Pulse => self.pulse(now, download),
             Event::Metadata(info_hash, raw, from) => {
@@ -303,13 +303,16 @@ impl Run {
     /// # Errors
     ///
     /// What went wrong with a torrent, while others went on.
-    pub fn finish(mut self, now: Time, download: &Download, counters: &Counters) -> anyhow::Result<Exit> {
+    pub(super) fn finish(mut self, now: Time, download: &Download, counters: &Counters) -> anyhow::Result<Exit> {
         self.interrupted = !self.leaving;
         let statuses = self.statuses(now, download);
         self.display.finish();
         let lines: String = statuses.iter().map(summary::torrent).collect();
         report::text(&lines);
         report::text(&summary::figures(&statuses, download, counters, now).text());
+        for status in &statuses {
+            adding::save_state(&self.data_dir, download.engine(), status)?;
+        }
         let unfinished = statuses
             .iter()
             .filter(|status| status.wanted_done < status.wanted)

@@ -8,7 +8,7 @@ use super::machine::Download;
 use crate::report::{Figures, plain, ratio, share, size};
 
 /// The figures of the whole run.
-pub fn figures(statuses: &[Status], download: &Download, counters: &Counters, now: Time) -> Figures {
+pub(super) fn figures(statuses: &[Status], download: &Download, counters: &Counters, now: Time) -> Figures {
     let totals = download.engine().totals();
     let mut figures = Figures::default();
     let secs = now.as_micros() as f64 / 1e6;
@@ -72,7 +72,7 @@ const fn key(why: Parted) -> &'static str {
 }
 
 /// A line for each torrent.
-pub fn torrent(status: &Status) -> String {
+pub(super) fn torrent(status: &Status) -> String {
     format!(
         "# {}: {:.1}% of {}, {} of {} pieces, {} up, {} down{}\n",
         plain(status.name.as_bytes()),

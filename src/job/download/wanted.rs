@@ -18,20 +18,20 @@ use crate::exit::BadInput;
 
 /// A torrent that is wanted.
 #[derive(Debug)]
-pub struct Wanted {
+pub(super) struct Wanted {
     /// What is known of it.
-    pub what: What,
+    pub(super) what: What,
     /// Peers to dial first.
-    pub peers: Vec<SocketAddr>,
+    pub(super) peers: Vec<SocketAddr>,
     /// Peers by name, to be looked up.
-    pub named_peers: Vec<HostPort>,
+    pub(super) named_peers: Vec<HostPort>,
     /// The files that are wanted; `None` for all.
-    pub select: Option<Selection>,
+    pub(super) select: Option<Selection>,
 }
 
 /// What is known of a torrent.
 #[derive(Debug)]
-pub enum What {
+pub(super) enum What {
     /// All.
     Torrent(Box<Torrent>),
     /// Its name, and who may know more.
@@ -40,7 +40,7 @@ pub enum What {
 
 impl Wanted {
     /// Its name in the swarm.
-    pub fn info_hash(&self) -> Option<InfoHash> {
+    pub(super) fn info_hash(&self) -> Option<InfoHash> {
         match &self.what {
             What::Torrent(torrent) => {
                 let v2 = || torrent.info_hash_v2().map(|hash| hash.truncated());
@@ -56,7 +56,7 @@ impl Wanted {
 /// # Errors
 ///
 /// [`BadInput`] for what cannot be read, or is no torrent.
-pub fn all(args: &DownloadArgs) -> anyhow::Result<Vec<Wanted>> {
+pub(super) fn all(args: &DownloadArgs) -> anyhow::Result<Vec<Wanted>> {
     let select = args
         .select
         .as_deref()
@@ -131,7 +131,7 @@ fn of_magnet(magnet: Magnet) -> Wanted {
 /// # Errors
 ///
 /// [`BadInput`] if it cannot be read, or is none.
-pub fn torrent_file(path: &Path) -> anyhow::Result<Wanted> {
+pub(super) fn torrent_file(path: &Path) -> anyhow::Result<Wanted> {
     let bytes = host::read_file(path)
         .map_err(|error| BadInput(error.to_string()))?
         .ok_or_else(|| BadInput(format!("{}: no such file", path.display())))?;
@@ -166,7 +166,7 @@ fn from_disk(wanted: &mut Wanted, data_dir: &Path) -> anyhow::Result<()> {
 }
 
 /// Where the .torrent of an info dictionary is kept that was fetched.
-pub fn torrent_path(data_dir: &Path, info_hash: &InfoHash) -> std::path::PathBuf {
+pub(super) fn torrent_path(data_dir: &Path, info_hash: &InfoHash) -> std::path::PathBuf {
     data_dir.join("torrents").join(format!("{info_hash}.torrent"))
 }
 
