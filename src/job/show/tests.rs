@@ -331,8 +331,8 @@ fn piece_layers_that_lie_are_a_problem() {
 fn resume_data_of_libtorrent() {
     let expected = "\
 format:          resume data of libtorrent
-info hash v1:    INFO_HASH_V1
-info hash v2:    INFO_HASH_V2
+info hash v1:    d1dd7c5a543e18f0ee8fe8ddac018f81cd2d8d80
+info hash v2:    913eb575a83e8a8cb5d61f7cbf61a3db7da036799c1f5c08514e6111b61c679b
 save path:       /somewhere
 allocation:      sparse
 pieces there:    4: 0, 2, 4-5
