@@ -94,6 +94,8 @@ struct Begun {
     job: u32,
     /// Its hash was right; it is at hand when it is written.
     passed: bool,
+    /// Its hash was wrong, and it is not known yet which blocks are to come again.
+    wrong: bool,
     /// It is being read back.
     reading: bool,
 }

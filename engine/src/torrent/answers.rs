@@ -105,6 +105,8 @@ impl Torrent {
             let Some(begun) = self.begun.get(&piece) else { return };
             if begun.passed {
                 self.at_hand_if_written(desk, now, piece);
+            } else if begun.wrong {
+                self.note_when_written(desk, now, piece);
             } else {
                 self.read_back_if_written(desk, piece);
             }

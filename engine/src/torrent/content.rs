@@ -154,6 +154,7 @@ impl Torrent {
             progress,
             job,
             passed: false,
+            wrong: false,
             reading: false,
         };
         self.begun.insert(piece, begun);
@@ -239,7 +240,7 @@ impl Torrent {
             return;
         };
         let is_written = matches!(self.jobs.get(&begun.job), Some(Job::Write { left: 0, .. }));
-        if is_written && !begun.reading && !begun.passed {
+        if is_written && !begun.reading && !begun.passed && !begun.wrong {
             begun.reading = true;
             desk.totals.read_back += 1;
             self.hash(desk, Job::ReadBack(piece), piece);
@@ -323,13 +324,23 @@ impl Torrent {
         desk.totals.failed += length;
         desk.tell(Event::HashFailed(self.id, piece));
         self.blame_webseed(desk, now, piece);
+        if let Some(begun) = self.begun.get_mut(&piece) {
+            begun.wrong = true;
+        }
         if let Some(leaves) = &digests.leaves
             && self.inquire(desk, now, piece, leaves.clone())
         {
             return;
         }
-        // What each gave is noted before it is fetched again: when the piece is right, who gave something else is known.
-        if !self.note_givers(desk, piece) {
+        self.note_when_written(desk, now, piece);
+    }
+
+    /// What each gave is noted before it is fetched again: when the piece is right, who gave something else is known. The
+    /// disk hashes what was given, so all of it must be written before: what it finds else may be of an earlier attempt.
+    pub(super) fn note_when_written(&mut self, desk: &mut Desk, now: Time, piece: u32) {
+        let Some(begun) = self.begun.get(&piece) else { return };
+        let is_written = matches!(self.jobs.get(&begun.job), Some(Job::Write { left: 0, .. }));
+        if is_written && !self.inquiries.contains_key(&piece) && !self.note_givers(desk, piece) {
             self.reopen_piece(desk, piece);
             self.ask_all(desk, now);
         }
@@ -339,6 +350,7 @@ impl Torrent {
     pub(super) fn reopen_piece(&mut self, desk: &mut Desk, piece: u32) {
         if let Some(mut begun) = self.begun.remove(&piece) {
             begun.progress.release(&mut desk.held);
+            // One of which something is not written yet goes when that is answered.
             if matches!(self.jobs.get(&begun.job), Some(Job::Write { left: 0, .. })) {
                 self.jobs.remove(&begun.job);
             }

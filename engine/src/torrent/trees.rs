@@ -149,7 +149,7 @@ impl Torrent {
         let waiting: Vec<u32> = self
             .begun
             .iter()
-            .filter(|(piece, begun)| !begun.passed && !begun.reading && self.picker.is_complete(**piece))
+            .filter(|(piece, begun)| !begun.passed && !begun.wrong && !begun.reading && self.picker.is_complete(**piece))
             .map(|(piece, _)| *piece)
             .filter(|piece| !self.inquiries.contains_key(piece) && !self.judging.contains_key(piece))
             .collect();
@@ -185,6 +185,7 @@ impl Torrent {
             self.picker.reopen(Slot { piece, block });
             if let Some(begun) = self.begun.get_mut(&piece) {
                 begun.progress.reopen(block);
+                begun.wrong = false;
             }
             liars.extend(addr.map(|addr| self.blame.lied(addr)));
         }
@@ -212,9 +213,7 @@ impl Torrent {
             .collect();
         for piece in late {
             self.inquiries.remove(&piece);
-            if !self.note_givers(desk, piece) {
-                self.reopen_piece(desk, piece);
-            }
+            self.note_when_written(desk, now, piece);
         }
     }
 
