@@ -19,7 +19,7 @@ const JOURNAL: &str = "it.journal";
 
 /// A torrent and its content. Copies share it.
 #[derive(Clone)]
-pub struct Made {
+pub(crate) struct Made {
     raw: Arc<[u8]>,
     info: Arc<Info>,
     /// The content of each file that has some, or is empty, in the torrent's order.
@@ -30,7 +30,7 @@ pub struct Made {
 
 impl Made {
     /// A torrent of these files, paths with `/` and lengths, in the order of a tree. Seeds give other content.
-    pub fn new(version: Version, piece_length: usize, files: &[(&str, u64)], seed: u64) -> Self {
+    pub(crate) fn new(version: Version, piece_length: usize, files: &[(&str, u64)], seed: u64) -> Self {
         let seed = Seed::from_number(seed);
         let content = |(number, (_, len)): (usize, &(&str, u64))| {
             Content::pattern(seed.derive_number("file", number as u64), *len)
@@ -87,29 +87,29 @@ impl Made {
     }
 
     /// One file of so many bytes, v1.
-    pub fn plain(piece_length: usize, len: u64, seed: u64) -> Self {
+    pub(crate) fn plain(piece_length: usize, len: u64, seed: u64) -> Self {
         Self::new(Version::V1, piece_length, &[("file", len)], seed)
     }
 
-    pub fn layout(&self) -> Layout {
+    pub(crate) fn layout(&self) -> Layout {
         Layout::new(Arc::clone(&self.info), Arc::clone(&self.raw), NameRules::Exact).unwrap()
     }
 
-    pub fn pieces(&self) -> u32 {
+    pub(crate) fn pieces(&self) -> u32 {
         self.layout().pieces()
     }
 
     /// Bytes of all files.
-    pub fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.contents.iter().map(Content::len).sum()
     }
 
-    pub fn info_hash(&self) -> InfoHash {
+    pub(crate) fn info_hash(&self) -> InfoHash {
         self.add("/").info_hash
     }
 
     /// Ready for an engine, with nothing at hand, as from a .torrent file: piece layers are known.
-    pub fn add(&self, folder: &str) -> Add {
+    pub(crate) fn add(&self, folder: &str) -> Add {
         let mut add = self.add_from_roots(folder);
         if let Some(hashes) = &mut add.hashes {
             for (root, layer) in &self.layers {
@@ -120,7 +120,7 @@ impl Made {
     }
 
     /// As from a magnet link: of hash trees only the roots are known.
-    pub fn add_from_roots(&self, folder: &str) -> Add {
+    pub(crate) fn add_from_roots(&self, folder: &str) -> Add {
         let layout = self.layout();
         let hashes = layout.has_v2().then(|| Hashes::new(&layout));
         let mut add = Add::new(layout, hashes, folder.to_owned());
@@ -133,7 +133,7 @@ impl Made {
     }
 
     /// The files that are on a disk, with their contents.
-    pub fn files(&self, folder: &str) -> Vec<(String, Content)> {
+    pub(crate) fn files(&self, folder: &str) -> Vec<(String, Content)> {
         let layout = self.layout();
         let files = layout.files().filter(|file| file.kind == Kind::Content);
         let paths = files.map(|file| format!("{folder}/{}", file.path));
@@ -141,21 +141,21 @@ impl Made {
     }
 
     /// Puts the files on a disk.
-    pub fn plant(&self, disk: &mut Disk, folder: &str) {
+    pub(crate) fn plant(&self, disk: &mut Disk, folder: &str) {
         for (path, content) in self.files(folder) {
             disk.plant(&path, content);
         }
     }
 
     /// Panics if a file is missing or differs.
-    pub fn assert_there(&self, disk: &Disk, folder: &str) {
+    pub(crate) fn assert_there(&self, disk: &Disk, folder: &str) {
         for (path, content) in self.files(folder) {
             assert!(disk.holds(&path, &content), "{path} is not what it should be");
         }
     }
 
     /// Whether a piece on a disk is what it should be.
-    pub fn piece_is_there(&self, disk: &Disk, folder: &str, piece: u32) -> bool {
+    pub(crate) fn piece_is_there(&self, disk: &Disk, folder: &str, piece: u32) -> bool {
         let layout = self.layout();
         let numbered = layout
             .files()
@@ -172,7 +172,7 @@ impl Made {
     }
 
     /// A block, for scripted peers.
-    pub fn block(&self, piece: u32, begin: u32, len: u32) -> Vec<u8> {
+    pub(crate) fn block(&self, piece: u32, begin: u32, len: u32) -> Vec<u8> {
         let layout = self.layout();
         let mut out = Vec::new();
         let numbered = layout
@@ -192,12 +192,12 @@ impl Made {
 }
 
 /// The bytes of the journal of a torrent that was added by [`Made::add`].
-pub fn journal(disk: &Disk) -> Option<Vec<u8>> {
+pub(crate) fn journal(disk: &Disk) -> Option<Vec<u8>> {
     disk.file(&format!("/journal/{JOURNAL}"))
 }
 
 /// Puts another journal in its place, as the door does when it begins.
-pub fn plant_journal(disk: &mut Disk, bytes: Vec<u8>) {
+pub(crate) fn plant_journal(disk: &mut Disk, bytes: Vec<u8>) {
     disk.plant(&format!("/journal/{JOURNAL}"), Content::bytes(bytes));
 }
 

@@ -16,10 +16,10 @@ use crate::made::Made;
 use crate::script::Script;
 
 /// Where the files of all parties are, each on its own disk.
-pub const FOLDER: &str = "/files";
+pub(crate) const FOLDER: &str = "/files";
 
 /// The only torrent of an engine here.
-pub const IT: TorrentId = TorrentId(0);
+pub(crate) const IT: TorrentId = TorrentId(0);
 
 /// Bounds of the network, as the host has them.
 const LIMITS: Limits = Limits {
@@ -29,7 +29,7 @@ const LIMITS: Limits = Limits {
 };
 
 /// Who is on the stage.
-pub enum Party {
+pub(crate) enum Party {
     Engine(Box<Engine>),
     Script(Box<Script>),
 }
@@ -60,7 +60,7 @@ impl Machine for Party {
 }
 
 /// What `download` tells its engine without flags, on the open network.
-pub fn config() -> Config {
+pub(crate) fn config() -> Config {
     let Command::Download(args) = Cli::parse_from(["estudely", "download", "x"]).command else {
         panic!("not a download")
     };
@@ -69,22 +69,22 @@ pub fn config() -> Config {
 }
 
 /// A line as many have it: 1 MB/s up, 5 MB/s down, 10 ms to the middle.
-pub const HOME: Line = Line::new(1_000_000, 5_000_000, Duration::from_millis(10));
+pub(crate) const HOME: Line = Line::new(1_000_000, 5_000_000, Duration::from_millis(10));
 
 /// All that is there, and what was told.
-pub struct Scene {
-    pub stage: Stage<Party>,
-    pub made: Made,
+pub(crate) struct Scene {
+    pub(crate) stage: Stage<Party>,
+    pub(crate) made: Made,
     /// Whom peers name is offered to who was told, as the door does.
-    pub passes_on: bool,
-    pub log: Vec<(Time, usize, Event)>,
+    pub(crate) passes_on: bool,
+    pub(crate) log: Vec<(Time, usize, Event)>,
     seed: Seed,
     /// Engines so far: each run of each has its own seed.
     runs: u64,
 }
 
 impl Scene {
-    pub fn new(made: Made, seed: u64) -> Self {
+    pub(crate) fn new(made: Made, seed: u64) -> Self {
         let seed = Seed::from_number(seed);
         Self {
             stage: Stage::new(LIMITS, seed.derive("stage")),
@@ -97,19 +97,19 @@ impl Scene {
     }
 
     /// The place of the next party.
-    pub fn place(&self, line: Line) -> Place {
+    pub(crate) fn place(&self, line: Line) -> Place {
         let [.., high, low] = (self.stage.len() as u32 + 1).to_be_bytes();
         let addr = SocketAddr::from((Ipv4Addr::new(192, 0, high, low), 6881));
         Place::new(addr, line)
     }
 
-    pub fn engine(&mut self, config: Config) -> Engine {
+    pub(crate) fn engine(&mut self, config: Config) -> Engine {
         self.runs += 1;
         Engine::new(config, self.seed.derive_number("engine", self.runs))
     }
 
     /// A party that has everything and knows it.
-    pub fn seed(&mut self, place: Place, config: Config) -> usize {
+    pub(crate) fn seed(&mut self, place: Place, config: Config) -> usize {
         let add = self.whole();
         let engine = self.engine(config);
         let party = self.stage.add(place, Party::Engine(Box::new(engine)));
@@ -120,7 +120,7 @@ impl Scene {
     }
 
     /// The torrent with everything at hand.
-    pub fn whole(&self) -> Add {
+    pub(crate) fn whole(&self) -> Add {
         let pieces = self.made.pieces();
         let mut add = self.made.add(FOLDER);
         add.journal = None;
@@ -132,59 +132,59 @@ impl Scene {
     }
 
     /// A party that has nothing.
-    pub fn leech(&mut self, place: Place, config: Config) -> usize {
+    pub(crate) fn leech(&mut self, place: Place, config: Config) -> usize {
         let add = self.made.add(FOLDER);
         self.leech_with(place, config, add)
     }
 
-    pub fn leech_with(&mut self, place: Place, config: Config, add: Add) -> usize {
+    pub(crate) fn leech_with(&mut self, place: Place, config: Config, add: Add) -> usize {
         let engine = self.engine(config);
         let party = self.stage.add(place, Party::Engine(Box::new(engine)));
         self.begin(party, add);
         party
     }
 
-    pub fn begin(&mut self, party: usize, add: Add) {
+    pub(crate) fn begin(&mut self, party: usize, add: Add) {
         let now = self.stage.now();
         assert_eq!(self.at(party).add(now, add), Ok(IT));
     }
 
     /// A scripted peer.
-    pub fn script(&mut self, place: Place, script: Script) -> usize {
+    pub(crate) fn script(&mut self, place: Place, script: Script) -> usize {
         self.stage.add(place, Party::Script(Box::new(script)))
     }
 
     /// `who` is told of `whom`.
-    pub fn introduce(&mut self, who: usize, whom: usize) {
+    pub(crate) fn introduce(&mut self, who: usize, whom: usize) {
         let (now, addr) = (self.stage.now(), self.stage.addr(whom));
         self.at(who).offer_peer(now, IT, addr, Sources::TRACKER);
     }
 
     /// An engine, to be commanded.
-    pub fn at(&mut self, party: usize) -> &mut Engine {
+    pub(crate) fn at(&mut self, party: usize) -> &mut Engine {
         match self.stage.machine_mut(party) {
             Some(Party::Engine(engine)) => engine,
             _ => panic!("no engine runs there"),
         }
     }
 
-    pub fn ask(&self, party: usize) -> &Engine {
+    pub(crate) fn ask(&self, party: usize) -> &Engine {
         match self.stage.machine(party) {
             Some(Party::Engine(engine)) => engine,
             _ => panic!("no engine runs there"),
         }
     }
 
-    pub fn status(&self, party: usize) -> Status {
+    pub(crate) fn status(&self, party: usize) -> Status {
         self.ask(party).status(self.stage.now(), IT).unwrap()
     }
 
-    pub fn disk(&self, party: usize) -> &Disk {
+    pub(crate) fn disk(&self, party: usize) -> &Disk {
         self.stage.disk(party)
     }
 
     /// Goes on until something is told that pleases, or a disk stops; whether that came before the time was up.
-    pub fn until(&mut self, end: Time, mut pleases: impl FnMut(&mut Self, usize, &Event) -> bool) -> bool {
+    pub(crate) fn until(&mut self, end: Time, mut pleases: impl FnMut(&mut Self, usize, &Event) -> bool) -> bool {
         loop {
             match self.stage.next(end) {
                 Ok((_, Told::Stopped)) => return true,
@@ -207,7 +207,7 @@ impl Scene {
 
     /// Goes on until these have all that they want, and what they have is claimed; so many virtual seconds at the most.
     /// Gives when each was done.
-    pub fn until_done(&mut self, parties: &[usize], secs: u64) -> Vec<Time> {
+    pub(crate) fn until_done(&mut self, parties: &[usize], secs: u64) -> Vec<Time> {
         let end = self.stage.now() + Duration::from_secs(secs);
         let mut left = parties.to_vec();
         left.retain(|party| self.done_at(*party).is_none());
@@ -222,7 +222,7 @@ impl Scene {
         parties.iter().map(|party| self.done_at(*party).unwrap()).collect()
     }
 
-    pub fn describe(&self, parties: &[usize]) -> String {
+    pub(crate) fn describe(&self, parties: &[usize]) -> String {
         let each = parties.iter().map(|party| {
             let status = self.status(*party);
             let peers = self.ask(*party).peers(self.stage.now(), IT);
@@ -232,20 +232,20 @@ impl Scene {
     }
 
     /// When it had all for the last time it was asked to have it.
-    pub fn done_at(&self, party: usize) -> Option<Time> {
+    pub(crate) fn done_at(&self, party: usize) -> Option<Time> {
         let mut log = self.log.iter().rev();
         let found = log.find(|(_, other, event)| *other == party && matches!(event, Event::Finished(_)));
         found.map(|(at, ..)| *at)
     }
 
     /// Goes on for so long.
-    pub fn pass(&mut self, span: Duration) {
+    pub(crate) fn pass(&mut self, span: Duration) {
         let end = self.stage.now() + span;
         self.until(end, |_, _, _| false);
     }
 
     /// Stops all engines, and looks that nothing is left: no stream, no question to a disk that makes no sense.
-    pub fn assert_ends_clean(&mut self) {
+    pub(crate) fn assert_ends_clean(&mut self) {
         let engines: Vec<usize> = (0..self.stage.len())
             .filter(|party| matches!(self.stage.machine(*party), Some(Party::Engine(_))))
             .collect();
@@ -271,7 +271,7 @@ impl Scene {
     }
 
     /// Panics if a claim of a party's journal is not true. Gives what it says.
-    pub fn assert_claims_hold(&self, party: usize) -> Resume {
+    pub(crate) fn assert_claims_hold(&self, party: usize) -> Resume {
         let disk = self.disk(party);
         let pieces = self.made.pieces();
         let Some(bytes) = crate::made::journal(disk) else {
@@ -292,7 +292,7 @@ impl Scene {
 
     /// Starts an engine anew on what is on its disk, as the door does: the journal is written in the fewest records; without
     /// one, what is there is hashed. Gives what is at hand without a look.
-    pub fn restart(&mut self, party: usize, config: Config) -> Resume {
+    pub(crate) fn restart(&mut self, party: usize, config: Config) -> Resume {
         let mut resume = self.assert_claims_hold(party);
         let mut add = self.made.add(FOLDER);
         let is_journal = resume.length > 0;
@@ -318,16 +318,19 @@ impl Scene {
     }
 
     /// What was told by a party, of those that please.
-    pub fn told<'a>(&'a self, pleases: impl Fn(&Event) -> bool + 'a) -> impl Iterator<Item = &'a (Time, usize, Event)> {
+    pub(crate) fn told<'a>(
+        &'a self,
+        pleases: impl Fn(&Event) -> bool + 'a,
+    ) -> impl Iterator<Item = &'a (Time, usize, Event)> {
         self.log.iter().filter(move |(_, _, event)| pleases(event))
     }
 
-    pub fn state(&self, party: usize) -> State {
+    pub(crate) fn state(&self, party: usize) -> State {
         self.ask(party).state(IT).unwrap()
     }
 }
 
 /// Seconds since the beginning.
-pub fn secs(at: Time) -> f64 {
+pub(crate) fn secs(at: Time) -> f64 {
     at.since(Time::ZERO).as_secs_f64()
 }

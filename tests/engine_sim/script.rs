@@ -13,7 +13,7 @@ use crate::made::Made;
 
 /// What it does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Part {
+pub(crate) enum Part {
     /// Unchokes, takes requests, and gives nothing.
     Silent,
     /// Gives each block after a time.
@@ -35,7 +35,7 @@ pub enum Part {
 }
 
 /// A peer that has everything and plays a part. It speaks BEP 3 and BEP 6, and accepts calls.
-pub struct Script {
+pub(crate) struct Script {
     part: Part,
     made: Made,
     name: InfoHash,
@@ -46,10 +46,10 @@ pub struct Script {
     /// Blocks to be given at a time.
     later: VecDeque<(Time, ConnId, Block)>,
     /// Bytes of blocks that it was given, requests that it got, cancels, and connections that others closed.
-    pub got: u64,
-    pub asked: u64,
-    pub cancels: u64,
-    pub closed: u64,
+    pub(crate) got: u64,
+    pub(crate) asked: u64,
+    pub(crate) cancels: u64,
+    pub(crate) closed: u64,
     turns: u32,
 }
 
@@ -60,7 +60,7 @@ struct Conn {
 }
 
 impl Script {
-    pub fn new(part: Part, made: &Made) -> Self {
+    pub(crate) fn new(part: Part, made: &Made) -> Self {
         Self {
             part,
             name: made.info_hash(),
@@ -95,7 +95,7 @@ impl Script {
         self.say(conn, &[Message::Piece { piece, begin, bytes }]);
     }
 
-    pub fn handle(&mut self, now: Time, input: Input<'_>) {
+    pub(crate) fn handle(&mut self, now: Time, input: Input<'_>) {
         match input {
             Input::Accepted { conn, .. } => self.conns.push(Conn {
                 id: conn,
@@ -252,13 +252,13 @@ impl Script {
         }
     }
 
-    pub fn poll(&mut self, payload: &mut Vec<u8>) -> Option<Output<Event>> {
+    pub(crate) fn poll(&mut self, payload: &mut Vec<u8>) -> Option<Output<Event>> {
         let (effect, bytes) = self.wants.pop_front()?;
         payload.extend(bytes);
         Some(Output::Effect(effect))
     }
 
-    pub fn deadline(&self) -> Option<Time> {
+    pub(crate) fn deadline(&self) -> Option<Time> {
         let later = self.later.front().map(|(at, ..)| *at);
         [self.next, later].into_iter().flatten().min()
     }

@@ -128,16 +128,31 @@ impl Torrent {
             return;
         }
         self.set_state(desk, State::Allocating);
+        self.allocating = 0;
+        self.make_room(desk, &[]);
+        if self.allocating == 0 {
+            self.begin_work(desk, now);
+        }
+    }
+
+    /// Makes room for the files that are wanted, of which `before` are the levels for which that was done; empty: for none.
+    pub(super) fn make_room(&mut self, desk: &mut Desk, before: &[u8]) {
         let finished = self.picker.we_have().is_full();
+        let is_new = |index: u32| {
+            before
+                .get(index as usize)
+                .map_or(before.is_empty(), |level| *level == 0)
+        };
         let wanted: Vec<(u32, u64)> = (0..)
             .zip(self.layout.files())
             .filter(|(_, file)| !is_pad(file))
             .filter(|(index, _)| self.levels.get(*index as usize).is_none_or(|level| *level > 0))
+            .filter(|(index, _)| is_new(*index))
             // What is there whole must not be touched, not even its times.
             .filter(|(_, file)| !finished || file.len == 0)
             .map(|(index, file)| (index, file.len))
             .collect();
-        self.allocating = wanted.len();
+        self.allocating += wanted.len();
         for (file, size) in wanted {
             let how = if size == 0 { Allocation::Sparse } else { self.allocation };
             self.disk(
@@ -147,9 +162,6 @@ impl Torrent {
                 DiskOp::Allocate { file, size, how },
                 &[],
             );
-        }
-        if self.allocating == 0 {
-            self.begin_work(desk, now);
         }
     }
 
@@ -177,6 +189,8 @@ impl Torrent {
         };
         self.set_state(desk, state);
         if state == State::Downloading {
+            // After a fault it may have to become complete again.
+            self.finished_once = false;
             let complete: Vec<u32> = self
                 .picker
                 .partials()

@@ -149,7 +149,9 @@ impl Torrent {
         let waiting: Vec<u32> = self
             .begun
             .iter()
-            .filter(|(piece, begun)| !begun.passed && !begun.wrong && !begun.reading && self.picker.is_complete(**piece))
+            .filter(|(piece, begun)| {
+                !begun.passed && !begun.wrong && !begun.reading && self.picker.is_complete(**piece)
+            })
             .map(|(piece, _)| *piece)
             .filter(|piece| !self.inquiries.contains_key(piece) && !self.judging.contains_key(piece))
             .collect();

@@ -56,10 +56,14 @@ impl Torrent {
 
     /// Sets the level of each file, 0 (not wanted) to 7; the levels of all pieces follow (PICK-08).
     pub(crate) fn set_levels(&mut self, desk: &mut Desk, now: Time, levels: Vec<u8>) {
-        self.levels = levels;
+        let before = std::mem::replace(&mut self.levels, levels);
         self.apply_levels();
         if !matches!(self.state, State::Downloading | State::Finished | State::Seeding) {
             return;
+        }
+        // Without levels all files were wanted, and there is room for them.
+        if !before.is_empty() {
+            self.make_room(desk, &before);
         }
         if self.picker.is_finished() {
             self.finish_if_done(desk, now);
