@@ -259,11 +259,10 @@ impl File {
         self.path.sync(before);
     }
 
-    /// A sync failed; see [`Past::spoil`].
+    /// A sync failed; see [`Past::spoil`]. Length and path are of the file system's own journal: it keeps them to try again, or
+    /// stops altogether.
     pub(crate) fn spoil(&mut self, before: u64) {
         self.each_past(|past| past.spoil(before));
-        self.meta.spoil(before);
-        self.path.spoil(before);
     }
 
     fn each_past(&mut self, act: impl Fn(&mut Past<Option<Page>>)) {
