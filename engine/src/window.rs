@@ -23,8 +23,11 @@ const MEDIUM: u64 = 6;
 /// What a window is told.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// Blocks outstanding at first, and at least while all is well. Recommended: 5 (Cohen's paper; D-14).
+    /// Blocks outstanding at first. Recommended: 5 (Cohen's paper; D-14).
     pub floor: usize,
+    /// Blocks outstanding at least, once the rate is known. Recommended: 2, one that is being sent and one that waits: what a
+    /// slow peer is asked for early is taken from others, who may have it sooner.
+    pub least: usize,
     /// Blocks outstanding at most, whatever the peer allows (its `reqq`). Recommended: 500; 2,000 keep 1 Gbit/s busy
     /// over 250 ms.
     pub cap: usize,
@@ -118,11 +121,7 @@ impl Window {
         let queue = blocks(self.meter.rate(now), self.config.queue_time);
         let wanted = match self.growing {
             Some(grown) => queue.max(grown),
-            // A peer so slow that the floor would be overdue before it is served gets less.
-            None => {
-                let in_time = blocks(self.epoch.before, self.config.request_timeout / 2);
-                queue.max(self.config.floor.min(in_time))
-            }
+            None => queue.max(self.config.least),
         };
         let wanted = wanted.min(self.ceiling.unwrap_or(usize::MAX));
         wanted.min(self.config.cap).min(self.reqq).max(1)

@@ -48,7 +48,8 @@ pub fn engine(args: &SwarmArgs, net: &Net, port: u16) -> Config {
             },
         },
         slots: choker::AutoConfig {
-            least: 8,
+            // As in BEP 3's swarms: a seed of little bandwidth that gives to 8 at once makes all of them wait for whole pieces.
+            least: 4,
             most: 100,
             step: 2_048,
         },
@@ -123,6 +124,7 @@ const fn deadlines() -> Deadlines {
 const fn window() -> window::Config {
     window::Config {
         floor: 5,
+        least: 2,
         cap: 500,
         queue_time: Duration::from_secs(3),
         piece_timeout: Duration::from_secs(20),

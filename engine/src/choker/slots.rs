@@ -9,7 +9,7 @@ use super::Candidate;
 /// What is told to [`AutoSlots`].
 #[derive(Clone, Copy, Debug)]
 pub struct AutoConfig {
-    /// Never fewer; 0 counts as 1. Recommended: 8 for a session, 4 for a torrent.
+    /// Never fewer; 0 counts as 1. Recommended: 4 (BEP 3's swarms).
     pub least: usize,
     /// Never more. Recommended: 100.
     pub most: usize,

@@ -8,6 +8,7 @@ use super::*;
 
 const CONFIG: Config = Config {
     floor: 5,
+    least: 2,
     cap: 500,
     queue_time: Duration::from_secs(3),
     piece_timeout: Duration::from_secs(20),
