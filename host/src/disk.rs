@@ -51,7 +51,8 @@ pub struct DiskLimits {
     /// socket, until it is three quarters (STO-14): what comes is never dropped here. Recommended: 64 MiB.
     pub held: usize,
     /// Whether the loop writes what was received itself, as soon as the machine has decided: it costs no hand-over, and
-    /// the bytes are in the cache; but the loop waits when the system holds it up for the disk's sake.
+    /// the bytes are in the cache. When the system holds it up for the disk's sake, the workers write for a while.
+    /// Recommended: yes.
     pub inline_writes: bool,
     /// Whether the loop itself reads what the system has in memory (Linux can say). It never waits for the disk.
     /// Recommended: yes.

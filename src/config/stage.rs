@@ -10,7 +10,7 @@ pub const DISK: host::DiskLimits = host::DiskLimits {
     open_files: 40,
     // A second of a fast line, while a disk that spins finds its place.
     held: 64 << 20,
-    inline_writes: false,
+    inline_writes: true,
     inline_reads: true,
 };
 

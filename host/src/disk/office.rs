@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Context;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use world::disk::Source;
 use world::{DiskFault, DiskOp, JobId, StoreId};
@@ -30,8 +30,11 @@ const KEPT_BLOCKS: usize = 128;
 const KEPT_BATCHES: usize = 64;
 /// Bytes collected for a worker before it gets them, if the turn does not end before.
 const HAND_OVER: usize = CHUNK;
-/// Bytes collected before the loop itself writes them, while they are in the cache.
-const WRITE_HERE: usize = CHUNK / 4;
+/// A write of the loop's own that takes longer than this was held up for the disk's sake: the system takes a batch in a
+/// fraction of a millisecond while it has memory for it, and a busy machine may take the processor away for a few.
+const HELD_UP: Duration = Duration::from_millis(50);
+/// For so long after that the workers write, so that nobody else waits.
+const AVOID: Duration = Duration::from_secs(1);
 /// A read may not be longer.
 const LONGEST_READ: usize = 16 << 20;
 /// How long the end of a run waits for what is to be written. A device that does not answer would keep it for ever.
@@ -61,6 +64,8 @@ pub(super) struct Office {
     /// Bytes of buffers of reads that are not told yet.
     reads_held: usize,
     full: bool,
+    /// Until then the loop does not write itself: the system held it up.
+    avoid_until: Option<Instant>,
     answers: VecDeque<Answer>,
     backs: Vec<Back>,
 }
@@ -98,6 +103,7 @@ impl Office {
             chunks_away: 0,
             reads_held: 0,
             full: false,
+            avoid_until: None,
             answers: VecDeque::new(),
             backs: Vec::new(),
             shared,
@@ -160,12 +166,7 @@ impl Office {
             return;
         };
         batch.hand_over(mem::take(chunk));
-        let enough = if self.limits.inline_writes || self.workers == 0 {
-            WRITE_HERE
-        } else {
-            HAND_OVER
-        };
-        if batch.bytes >= enough {
+        if batch.bytes >= HAND_OVER {
             self.flush(worker, counters);
         }
         // If the loop has written it just now, it is the same chunk.
@@ -187,10 +188,15 @@ impl Office {
         let Some(in_line) = self.in_line.get_mut(worker) else {
             return;
         };
-        if self.workers == 0 || (self.limits.inline_writes && *in_line == 0) {
+        let began = Instant::now();
+        let is_taken_fast = self.limits.inline_writes && self.avoid_until.is_none_or(|until| until <= began);
+        if self.workers == 0 || (is_taken_fast && *in_line == 0) {
             let mut batches = [batch];
             self.tools.write(&self.shared, &mut batches);
             let [batch] = batches;
+            if began.elapsed() > HELD_UP {
+                self.avoid_until = Some(began + AVOID);
+            }
             return self.written(batch, counters);
         }
         *in_line += 1;
