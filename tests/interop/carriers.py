@@ -58,6 +58,8 @@ class Client:
     """What a client can, unless it says otherwise."""
 
     ways, versions = EVERY, ALL_VERSIONS
+    # Whether it knows pad files (BEP 47), of which a hybrid of many files has some.
+    pads = True
     # Of trackers, those that it announces to.
     trackers = ("http", "udp")
     # Whether it can be told of a peer; else a tracker tells it.
@@ -262,14 +264,14 @@ class Qbittorrent(Client):
 class Rtorrent(Client):
     """It leaves a mark where its own hash check ends, and where all is there."""
 
-    program, ways, versions, wants_tracker = "rtorrent", TCP, ("v1", "hybrid"), True
+    program, ways, versions, wants_tracker, pads = "rtorrent", TCP, ("v1", "hybrid"), True, False
 
     def __init__(self):
         self.name = version(self.program, "rTorrent", "-h") if found(self.program) else self.program
 
     def run(self, home, save_path, address, way, what):
         checked, done = os.path.join(home, "checked"), os.path.join(home, "done")
-        encryption = "allow_incoming,try_outgoing,require" if way.endswith("mse") else "allow_incoming,try_outgoing"
+        encryption = "allow_incoming,try_outgoing,require" if way.endswith("mse") else "allow_incoming,try_outgoing,enable_retry"
         options = [
             "system.daemon.set=true", f"directory.default.set={save_path}", f"session.path.set={folder(home, 'session')}",
             f"network.port_range.set={address[1]}-{address[1]}", "network.port_random.set=no", "dht.mode.set=disable",

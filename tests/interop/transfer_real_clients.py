@@ -29,6 +29,8 @@ from told_tracker import ToldTracker
 # Whoever gives, and whoever takes: Transmission dials nobody in 127.0.0.0/8, and has one connection to a host, be it with itself.
 # Both are on loopback here.
 HOST, TAKER = "10.77.0.1", "10.77.0.2"
+# Of trackers and web seeds.
+SERVERS = "127.0.0.1"
 # Most of the time is waiting for clients.
 AT_ONCE = 4
 # A cell must have ended by then; each is tried twice.
@@ -155,10 +157,11 @@ def cells(matrix, others, full):
         for takes in (True, False):
             for way in other.ways:
                 for content in contents.values():
-                    if content.version in other.versions and (full or by_default(other, way, content)):
+                    if carries(other, content) and (full or by_default(other, way, content)):
                         yield Cell(takes, other, way, content)
-                for version in other.versions if full else other.versions[:2] if way == "tcp" else ():
-                    yield Cell(takes, other, way, contents["names", version], "magnet")
+                for version in other.versions if full or way == "tcp" else ():
+                    if version != "hybrid" or other.pads and full:
+                        yield Cell(takes, other, way, contents["names", version], "magnet")
     for other in others[:3]:
         for takes in (True, False):
             for by in sorted(set(matrix.trackers()) & set(other.trackers)):
@@ -167,6 +170,10 @@ def cells(matrix, others, full):
         for content in contents.values():
             if full or content.label != "middle":
                 yield Cell(True, Web(), "tcp", content, "web")
+
+
+def carries(other, content):
+    return content.version in other.versions and (other.pads or content.version != "hybrid" or content.label != "names")
 
 
 def by_default(other, way, content):
@@ -197,7 +204,7 @@ def main():
                     FULL_SECONDS if args.full else SECONDS)
     try:
         matrix.contents = plant_contents(folder(root, "contents"), args.full)
-        matrix.tracker, matrix.web = servers(root, HOST, list(matrix.contents.values()))
+        matrix.tracker, matrix.web = servers(root, SERVERS, list(matrix.contents.values()))
         run(matrix, args)
     finally:
         for server in (matrix.tracker, matrix.web):
