@@ -247,7 +247,8 @@ def report(title, place, clients, costs, idle, calls):
     mib, blocks = place.bytes / MIB, place.bytes / BLOCK
     # A tiny transfer may cost less than the kernel's clock can tell.
     used = {name: [max(cost.cpu - idle.get(name, 0), 0.001) for cost in list_] for name, list_ in costs.items()}
-    print(f"\n{title}\n{'client':<20}{'CPU s':>8}{'MiB per CPU s':>15}{'wall s':>8}{'RSS MiB':>9}{'calls a block':>15}{'ours / it':>11}   (medians)")
+    print(f"\n{title}")
+    print(f"{'client':<20}{'CPU s':>8}{'MiB per CPU s':>15}{'wall s':>8}{'RSS MiB':>9}{'calls a block':>15}{'ours / it':>11}   (medians)")
     for client in clients:
         cpu, ours = used[client.name], used[clients[0].name]
         ratio = statistics.median(theirs / mine for mine, theirs in zip(ours, cpu))

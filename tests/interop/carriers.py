@@ -211,7 +211,8 @@ class Aria2(Client):
     def run(self, home, address, way, what, *own):
         crypto = ["--bt-require-crypto=true", "--bt-min-crypto-level=arc4"] if way.endswith("mse") else []
         line = [self.program, "--enable-dht=false", "--bt-enable-lpd=false", "--no-conf", f"--listen-port={address[1]}",
-                f"--interface={address[0]}", "--disable-ipv6=true", "--file-allocation=none", "--allow-overwrite=true", "--console-log-level=notice", "--summary-interval=0"]
+                f"--interface={address[0]}", "--disable-ipv6=true", "--file-allocation=none", "--allow-overwrite=true",
+                "--console-log-level=notice", "--summary-interval=0"]
         return start([*line, *crypto, *own, what], home)
 
     def seed(self, home, torrent, content, address, way):

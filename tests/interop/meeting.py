@@ -13,9 +13,12 @@ from swarm import wait_until
 
 
 class Opentracker:
-    """An opentracker that tracks these contents, by HTTP and by UDP at one port."""
+    """An opentracker that tracks these contents, by HTTP and by UDP, at one address for who gives and another for who takes.
 
-    def __init__(self, root, address, contents):
+    libtorrent's sessions in one process share the connection ids of a UDP tracker, which opentracker gives to one host each.
+    """
+
+    def __init__(self, root, hosts, port, contents):
         home = folder(root, "opentracker")
         allowed = os.path.join(home, "whitelist.txt")
         # Debian's tracks what is on a list, and reads that when `home` is all that it sees.
@@ -23,11 +26,11 @@ class Opentracker:
             out.writelines(f"{content.key()}\n" for content in contents)
         for path in (root, home, allowed):
             os.chmod(path, 0o755)
-        host, port = address
-        self.urls = {"http": f"http://{host}:{port}/announce", "udp": f"udp://{host}:{port}/announce"}
-        line = ["opentracker", "-i", host, "-p", str(port), "-P", str(port), "-d", home, "-u", "nobody", "-w", "whitelist.txt"]
+        self.urls = {by: [f"{by}://{host}:{port}/announce" for host in hosts] for by in ("http", "udp")}
+        places = [word for host in hosts for word in ("-i", host, "-p", str(port), "-P", str(port))]
+        line = ["opentracker", *places, "-d", home, "-u", "nobody", "-w", "whitelist.txt"]
         self.held = Held(start(line, home), home)
-        self.base = f"http://{host}:{port}"
+        self.base = f"http://{hosts[0]}:{port}"
         wait_until(lambda: self.scrape(contents[0]), 20, "opentracker answers")
 
     def scrape(self, content):
@@ -75,8 +78,8 @@ class Nginx:
         return f"{self.base}/{path}" + (urllib.parse.quote(content.name) if alone else "")
 
 
-def servers(root, host, contents):
+def servers(root, hosts, contents):
     """Those that are installed: opentracker at port 6969, nginx at 8080. None for each that is not."""
-    tracker = Opentracker(root, (host, 6969), contents) if found("opentracker") else None
-    web = Nginx(root, (host, 8080), os.path.dirname(contents[0].folder)) if found("nginx") else None
+    tracker = Opentracker(root, hosts, 6969, contents) if found("opentracker") else None
+    web = Nginx(root, (hosts[0], 8080), os.path.dirname(contents[0].folder)) if found("nginx") else None
     return tracker, web

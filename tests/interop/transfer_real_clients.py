@@ -27,10 +27,10 @@ from relay import UdpRelay
 from told_tracker import ToldTracker
 
 # Whoever gives, and whoever takes: Transmission dials nobody in 127.0.0.0/8, and has one connection to a host, be it with itself.
-# Both are on loopback here.
-HOST, TAKER = "10.77.0.1", "10.77.0.2"
+# All are on loopback here, where who does not bind what it dials from has the first of these.
+NETWORK, HOST, TAKER = "10.77.0.1/24", "10.77.0.3", "10.77.0.2"
 # Of trackers and web seeds.
-SERVERS = "127.0.0.1"
+SERVERS = ("127.0.0.1", "127.0.0.2")
 # Most of the time is waiting for clients.
 AT_ONCE = 4
 # A cell must have ended by then; each is tried twice.
@@ -93,7 +93,7 @@ class Matrix:
         try:
             before = self.tracker.seeders(cell.content) if cell.by in self.trackers() else 0
             if cell.by != "web":
-                held.append(giver.seed(folder(home, "giver"), self.file(cell, giver, home), cell.content, at, cell.way))
+                held.append(giver.seed(folder(home, "giver"), self.file(cell, giver, home, 0), cell.content, at, cell.way))
                 if not wait(held[0].ready, held[0], end):
                     return "the giver is not ready", held[0].log()
                 if cell.by in self.trackers() and not wait(lambda: self.tracker.seeders(cell.content) > before, held[0], end):
@@ -123,10 +123,10 @@ class Matrix:
     def trackers(self):
         return self.tracker.urls if self.tracker else {}
 
-    def file(self, cell, client, home, trackers=(), web=()):
-        """The .torrent as one of the two gets it. Where the meeting is by tracker, that is in it."""
+    def file(self, cell, client, home, role, trackers=(), web=()):
+        """The .torrent as who gives (role 0) or takes (1) gets it. Where the meeting is by tracker, that is in it."""
         if cell.by in self.trackers():
-            trackers = [self.trackers()[cell.by]]
+            trackers = [self.trackers()[cell.by][role]]
         elif client.wants_tracker and not trackers:
             trackers = [self.named.url()]
         return cell.content.file(tempfile.mkdtemp(dir=home), trackers, web)
@@ -136,7 +136,7 @@ class Matrix:
         trackers = [] if taker.takes_peers else [self.named.url(peer)]
         if cell.by == "magnet":
             return cell.content.magnet(trackers)
-        return self.file(cell, taker, home, trackers, [self.web.url(cell.content)] if cell.by == "web" else [])
+        return self.file(cell, taker, home, 1, trackers, [self.web.url(cell.content)] if cell.by == "web" else [])
 
 
 def wait(condition, held, end):
@@ -196,7 +196,7 @@ def main():
     parser.add_argument("--as", dest="stand_in", choices=OTHERS, help="who plays our part")
     parser.add_argument("--only", action="append", default=[], help="a word in the lines of the cells to run")
     args = parser.parse_args()
-    subprocess.run(["ip", "address", "add", f"{HOST}/24", "dev", "lo"], check=True)
+    subprocess.run(["ip", "address", "add", NETWORK, "dev", "lo"], check=True)
     root = tempfile.mkdtemp(prefix="estudely-transfer-")
     # nginx and opentracker give up root's rights.
     os.chmod(root, 0o755)

@@ -31,5 +31,9 @@ async fn main() -> anyhow::Result<()> {
     };
     let torrent = AddTorrent::from_local_filename(&file)?;
     let added = session.add_torrent(torrent, Some(options)).await?;
-    added.into_handle().context("a torrent to download")?.wait_until_completed().await
+    added
+        .into_handle()
+        .context("a torrent to download")?
+        .wait_until_completed()
+        .await
 }
