@@ -240,7 +240,9 @@ class Qbittorrent(Client):
             out.write(
                 "[LegalNotice]\nAccepted=true\n[Preferences]\nWebUI\\LocalHostAuth=false\n"
                 f"WebUI\\Address=127.0.0.1\nWebUI\\Port={port + 1}\n[BitTorrent]\n"
-                f"Session\\Port={port}\nSession\\BTProtocol={protocol}\nSession\\Encryption={int(way.endswith('mse'))}\n"
+                # Else it listens at one address of each interface.
+                f"Session\\Port={port}\nSession\\InterfaceAddress={address[0]}\n"
+                f"Session\\BTProtocol={protocol}\nSession\\Encryption={int(way.endswith('mse'))}\n"
                 "Session\\DHTEnabled=false\nSession\\LSDEnabled=false\nSession\\QueueingSystemEnabled=false\n"
                 "Session\\MultiConnectionsPerIp=true\n[Network]\nPortForwardingEnabled=false\n")
         held = start([self.program, f"--profile={home}", f"--save-path={save_path}", *own, what], home)
