@@ -100,6 +100,8 @@ pub struct Deadlines {
     pub keep_alive: Duration,
     /// What is on disk and not claimed yet is claimed at least this often.
     pub durable: Duration,
+    /// Between two notes of pieces that are whole and not claimed yet: after `kill -9` those that no note names come again.
+    pub suspect: Duration,
     /// Bytes that may be on disk and not claimed; more are claimed at once.
     pub durable_bytes: u64,
     /// Between two messages of peers to one peer (BEP 11: a minute).

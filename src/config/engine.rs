@@ -113,6 +113,8 @@ const fn deadlines() -> Deadlines {
         // PWP-04: half of the silence that peers bear.
         keep_alive: Duration::from_secs(60),
         durable: Duration::from_secs(5),
+        // A note is one small write, which waits for no disk.
+        suspect: Duration::from_millis(100),
         durable_bytes: 256 << 20,
         pex: Duration::from_secs(60),
         want_peers: Duration::from_secs(5 * 60),

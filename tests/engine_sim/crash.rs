@@ -95,8 +95,8 @@ fn crash(version: Version, number: u64, point: u64, power: bool) -> (u32, usize,
     if !power && claims.length > 0 {
         // The cache survives: what was whole is found again by a look at what is suspect.
         let most = u64::from(before.pieces - before.pieces_done) * u64::from(layout.piece_length());
-        // A piece that was whole and had not been noted: up to a second of them, at 60 kB/s.
-        let unnoted = 60_000 + 2 * u64::from(layout.piece_length());
+        // A piece that was whole and had not been noted: up to a tenth of a second of them, at 60 kB/s.
+        let unnoted = 6_000 + 2 * u64::from(layout.piece_length());
         assert!(
             status.downloaded <= most + unnoted,
             "point {point}: {} bytes came",

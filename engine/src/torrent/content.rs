@@ -279,6 +279,7 @@ impl Torrent {
         self.begun.remove(&piece);
         self.picker.passed(piece);
         self.durable.written(piece, self.layout.piece_len(piece));
+        self.note_soon(desk, now);
         desk.tell(Event::Piece(self.id, piece));
         self.tell_have(desk, piece);
         self.finish_if_done(desk, now);

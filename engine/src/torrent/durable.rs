@@ -36,6 +36,8 @@ pub(super) struct Durable {
     phase: Phase,
     /// The last claim.
     since: Time,
+    /// The last note of what is suspect.
+    noted: Time,
     /// Pieces that turned out not to be at hand, to be said.
     lost: Vec<u32>,
     /// The journal cannot be written: nothing more is claimed.
@@ -67,6 +69,7 @@ impl Durable {
             syncing: Vec::new(),
             phase: Phase::Idle,
             since: now,
+            noted: now,
             lost: Vec::new(),
             broken: false,
             last_words: false,
@@ -159,10 +162,18 @@ impl Torrent {
         self.disk(desk, self.journal_store(), Job::JournalWrite, op, record);
     }
 
+    /// A piece is at hand: it is noted with those of a moment, so that a kill costs little and a fast line few notes.
+    pub(super) fn note_soon(&mut self, desk: &mut Desk, now: Time) {
+        if now.since(self.durable.noted) >= desk.config.deadlines.suspect {
+            self.note(desk, now);
+        }
+    }
+
     /// Notes what is suspect; claims what is due.
     pub(super) fn note(&mut self, desk: &mut Desk, now: Time) {
         let mut record = Vec::new();
         let durable = &mut self.durable;
+        durable.noted = now;
         if !durable.lost.is_empty() {
             Record::Lost(&durable.lost).encode(&mut record);
             durable.lost.clear();
