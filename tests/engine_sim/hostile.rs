@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use engine::Event;
 use sim::stage::{Line, Noise, Place};
+use wire::metainfo::Version;
 
 use crate::made::Made;
 use crate::scene::{FOLDER, HOME, Party, Scene, config, secs};
@@ -96,6 +97,32 @@ fn blocks_and_states_that_come_twice_do_no_harm() {
 fn a_frame_without_end_is_the_last_of_its_connection() {
     let (scene, player, _) = beside(Part::Endless, 8);
     assert!(script(&scene, player).closed > 0);
+}
+
+/// aria2 tells a bitfield where it would tell many pieces one by one.
+#[test]
+fn a_peer_that_tells_what_it_has_anew_when_it_has_more_is_heard() {
+    let (scene, player, _) = beside(Part::Gains, 10);
+    assert!(script(&scene, player).asked > 0);
+}
+
+#[test]
+fn a_peer_that_takes_back_what_it_has_is_heard_no_more() {
+    let (scene, player, _) = beside(Part::Loses, 11);
+    assert!(script(&scene, player).closed > 0);
+}
+
+#[test]
+fn blocks_that_go_beyond_the_end_of_a_file_of_v2_are_given_with_zeros() {
+    let files = [("a", 100_000), ("b", 17), ("c", 70_000)];
+    let mut scene = Scene::new(Made::new(Version::V2, 64 << 10, &files, 12), 12);
+    let seed = scene.seed(scene.place(HOME), config());
+    let player = Script::new(Part::Aligned, &scene.made);
+    let player = scene.script(scene.place(HOME), player);
+    scene.introduce(seed, player);
+    scene.pass(Duration::from_secs(10));
+    // 7 blocks of the first, 1 of the second, and of the last 4 and what is left.
+    assert_eq!(script(&scene, player).got, 12 * (16 << 10) + (70_000 - (64 << 10)));
 }
 
 #[test]

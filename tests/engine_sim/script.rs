@@ -30,6 +30,12 @@ pub(crate) enum Part {
     Repeats,
     /// Sends a frame of a length that nobody has.
     Endless,
+    /// Has nothing at first, then one piece more each time, as a bitfield; at last all. Gives what it is asked for.
+    Gains,
+    /// Tells bitfields each of which has less than the one before.
+    Loses,
+    /// Has nothing, and asks once for every block in full, also where a file ends (libtorrent 2.0 in v2).
+    Aligned,
     /// Asks for pieces that are not there, begins beyond ends, lengths of 2^32-1.
     Absurd,
 }
@@ -162,12 +168,14 @@ impl Script {
             .with_fast()
             .encode(&mut bytes);
         self.write(id, bytes);
-        let has = if self.part == Part::Floods {
-            Message::HaveNone
-        } else {
-            Message::HaveAll
+        let has = match self.part {
+            Part::Floods | Part::Gains | Part::Aligned => Message::HaveNone,
+            _ => Message::HaveAll,
         };
-        self.say(id, &[has, Message::Interested]);
+        if self.part != Part::Loses {
+            self.say(id, &[has]);
+        }
+        self.say(id, &[Message::Interested]);
         if self.part != Part::Unasked {
             self.say(id, &[Message::Unchoke]);
         }
@@ -178,7 +186,14 @@ impl Script {
 
     fn answer(&mut self, now: Time, id: ConnId, asked: &[Block]) {
         match self.part {
-            Part::Silent | Part::Floods | Part::Unasked | Part::Endless | Part::Absurd => {}
+            Part::Silent
+            | Part::Floods
+            | Part::Unasked
+            | Part::Endless
+            | Part::Absurd
+            | Part::Loses
+            | Part::Aligned => {}
+            Part::Gains => asked.iter().for_each(|block| self.give(id, *block)),
             Part::Slow(after) => self.later.extend(asked.iter().map(|block| (now + after, id, *block))),
             Part::LiesAboutPieces => asked.iter().for_each(|block| self.say(id, &[Message::Reject(*block)])),
             Part::Flapping => {
@@ -225,6 +240,30 @@ impl Script {
                     };
                     let many: Vec<Message<'_>> = (0..2_000).map(|at| Message::Request(block(at))).collect();
                     self.say(id, &many);
+                }
+                Part::Gains | Part::Loses => {
+                    let left = pieces.saturating_sub(self.turns);
+                    let has = if self.part == Part::Gains { pieces - left } else { left };
+                    let mut bits = vec![0; pieces.div_ceil(8) as usize];
+                    (0..has).for_each(|piece| bits[piece as usize / 8] |= 0x80 >> (piece % 8));
+                    self.say(id, &[Message::Bitfield(&bits)]);
+                }
+                Part::Aligned if self.turns == 40 => {
+                    let layout = self.made.layout();
+                    let blocks =
+                        (0..pieces).flat_map(|piece| (0..layout.blocks(piece)).map(move |block| (piece, block)));
+                    let all = blocks.map(|(piece, block)| Block {
+                        piece,
+                        begin: block << 14,
+                        // The last piece ends where the torrent does.
+                        length: if piece + 1 == pieces {
+                            layout.block_len(piece, block)
+                        } else {
+                            16 << 10
+                        },
+                    });
+                    let all: Vec<Message<'_>> = all.map(Message::Request).collect();
+                    self.say(id, &all);
                 }
                 Part::Endless => self.write(id, vec![0xff; 64]),
                 Part::Absurd => {
@@ -277,6 +316,9 @@ impl Part {
             Self::Repeats => 7,
             Self::Endless => 8,
             Self::Absurd => 9,
+            Self::Gains => 10,
+            Self::Loses => 11,
+            Self::Aligned => 12,
         }
     }
 }

@@ -47,6 +47,15 @@ impl Layout {
         block.length > 0 && end.is_some_and(|end| end <= self.piece_len(block.piece))
     }
 
+    /// Whether a range can be given to who asks for it: one that the torrent [`holds`](Self::holds), or, in v2, a block that
+    /// goes on beyond the end of its file. libtorrent 2.0 counts on padding there as in a hybrid: it is given zeros.
+    pub fn can_give(&self, block: Block) -> bool {
+        let Block { piece, begin, length } = block;
+        let goes_beyond =
+            || begin < self.piece_len(piece) && begin.is_multiple_of(BLOCK) && (1..=BLOCK).contains(&length);
+        self.holds(block) || self.info.version == Version::V2 && goes_beyond()
+    }
+
     /// The parts of files that a range of a piece is made of, in order. What is outside the piece is left out.
     pub fn map_block(&self, piece: u32, begin: u32, len: u32) -> BlockSlices<'_> {
         let whole = self.piece_len(piece);

@@ -157,14 +157,26 @@ impl Torrent {
         Ok(())
     }
 
-    /// A peer says all that it has; only as its first word on that.
+    /// A peer says all that it has: as its first word on that, or instead of many `have` messages (aria2). So it only ever
+    /// gains: else a few bytes could have the ranks of all pieces made anew, again and again.
     fn has_all_of(&mut self, desk: &mut Desk, key: PeerKey, bits: Bits) -> Result<(), Parted> {
         if bits.len() > 0 && bits.is_full() {
             return self.has_everything(desk, key);
         }
         let Some(peer) = self.peer_mut(key) else { return Ok(()) };
         if std::mem::replace(&mut peer.told_has, true) {
-            return Err(Parted::Garbled);
+            let Having::Some(before) = &mut peer.has else {
+                return Err(Parted::Garbled);
+            };
+            let kept = before.common(&bits);
+            if kept < before.count() {
+                return Err(Parted::Garbled);
+            }
+            if kept == bits.count() {
+                return Ok(());
+            }
+            let before = std::mem::replace(before, Bits::new(0));
+            self.picker.remove(&before);
         }
         self.picker.add(&bits);
         let interesting = self.picker.is_interesting(crate::picker::Has::Some(&bits));
@@ -180,8 +192,12 @@ impl Torrent {
     fn has_everything(&mut self, desk: &mut Desk, key: PeerKey) -> Result<(), Parted> {
         let Some(peer) = self.peer_mut(key) else { return Ok(()) };
         if std::mem::replace(&mut peer.told_has, true) {
-            return Err(Parted::Garbled);
+            match std::mem::replace(&mut peer.has, Having::All) {
+                Having::All => return Ok(()),
+                Having::Some(before) => self.picker.remove(&before),
+            }
         }
+        let Some(peer) = self.peer_mut(key) else { return Ok(()) };
         peer.has = Having::All;
         self.picker.add_seed();
         self.is_seed_now(key);

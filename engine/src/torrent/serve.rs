@@ -49,7 +49,7 @@ impl Torrent {
 
     /// Whether we have what a request names, and it names something that may be asked for.
     fn can_give(&self, block: Block) -> bool {
-        self.layout.holds(block) && block.length <= 2 * BLOCK && self.picker.we_have().get(block.piece)
+        self.layout.can_give(block) && block.length <= 2 * BLOCK && self.picker.we_have().get(block.piece)
     }
 
     /// A peer takes a request back.
@@ -103,7 +103,9 @@ impl Torrent {
             let conn = peer.conn;
             let length = u32::try_from(bytes).unwrap_or(0);
             let slices = self.layout.map_block(first.piece, first.begin, length);
-            let left = slices
+            let mut beyond = length;
+            let mut left: std::collections::VecDeque<Part> = slices
+                .inspect(|slice| beyond -= slice.len)
                 .map(|slice| match slice.file {
                     None => Part::Zeros(slice.len),
                     Some(file) => Part::File {
@@ -113,6 +115,9 @@ impl Torrent {
                     },
                 })
                 .collect();
+            if beyond > 0 {
+                left.push_back(Part::Zeros(beyond));
+            }
             let number = self.next_reading;
             self.next_reading += 1;
             let reading = Reading {
