@@ -311,7 +311,11 @@ impl Run {
         report::text(&lines);
         report::text(&summary::figures(&statuses, download, counters, now).text());
         for status in &statuses {
-            adding::save_state(&self.data_dir, download.engine(), status)?;
+            let saved = adding::save_state(&self.data_dir, download.engine(), status);
+            // Of a torrent that the disk failed that was said, and what to do; it is beside the journal, for people only.
+            if status.state != State::Failed {
+                saved?;
+            }
         }
         let unfinished = statuses
             .iter()

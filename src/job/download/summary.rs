@@ -38,7 +38,7 @@ pub(super) fn figures(statuses: &[Status], download: &Download, counters: &Count
         totals.redundant,
         "bytes received that another peer had given, or nobody asked for",
     );
-    figures.remark(share(totals.redundant, down, "of it"));
+    figures.remark(share(totals.redundant, down, "content received"));
     figures.count("failed", totals.failed, "bytes of pieces whose hash was wrong");
     figures.count(
         "read_back",
@@ -48,7 +48,9 @@ pub(super) fn figures(statuses: &[Status], download: &Download, counters: &Count
     let blocks = down / u64::from(engine::BLOCK);
     let calls = counters.receives + counters.disk.writes;
     figures.count("calls", calls, "system calls that received content or wrote it");
-    figures.remark(format!("{:.2} a block", ratio(calls, blocks)));
+    if blocks > 0 {
+        figures.remark(format!("{:.2} a block", ratio(calls, blocks)));
+    }
     figures.group("partings", "Connections that ended");
     for (why, count) in totals.parted.iter().filter(|(_, count)| *count > 0) {
         figures.count(key(why), count, why.label());
