@@ -378,6 +378,7 @@ impl WebSeed {
         while self.requests.len() < self.config.requests
             && let Some(bytes) = self.wanted.front_mut()
         {
+            self.files.skip_gap(bytes);
             let part = self.files.first_part(bytes, request_length(&self.files));
             let Some(part) = part.filter(|part| !self.missing.contains(&part.file)) else {
                 self.wanted.pop_front();

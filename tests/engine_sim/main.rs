@@ -16,3 +16,4 @@ mod scene;
 mod script;
 mod simple;
 mod swarm;
+mod web;

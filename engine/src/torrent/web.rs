@@ -8,7 +8,7 @@ use world::{DiskOp, Effect, HttpPart, Time, WebId};
 
 use super::Torrent;
 use crate::desk::Desk;
-use crate::picker::{Ask, Has, Slot, Speed};
+use crate::picker::{Ask, BlockState, Has, Slot, Speed};
 use crate::progress::Taken;
 use crate::webseed::{WebFile, WebFiles, WebSeed, WebTold};
 use crate::{BLOCK, Event, PeerKey, State, TorrentId};
@@ -69,6 +69,8 @@ impl Torrent {
                 seed: WebSeed::new(now, url, Arc::clone(&files), ids, desk.config.webseed),
                 parts: BTreeMap::new(),
             });
+            // Pieces that nobody has are not looked for: to the picker it is one more seed, until it is dropped.
+            self.picker.add_seed();
         }
     }
 
@@ -101,7 +103,7 @@ impl Torrent {
         }
         let mut slots = std::mem::take(&mut desk.slots);
         slots.clear();
-        let ask = Ask {
+        let mut ask = Ask {
             has: Has::All,
             peer: Self::web_key(index),
             want: room.saturating_mul(blocks),
@@ -113,12 +115,22 @@ impl Torrent {
             allowed: None,
             suggested: None,
         };
-        self.picker.pick(&ask, &mut slots);
+        let picked = self.picker.pick(&ask, &mut slots);
+        if picked.blocks == 0 && picked.withheld {
+            // Others began what is left: of these pieces what nobody is asked for now is taken, and what is here is dropped.
+            ask.parole = false;
+            self.picker.pick(&ask, &mut slots);
+        }
         slots.sort_unstable();
         let mut pieces: Vec<u32> = slots.iter().map(|slot| slot.piece).collect();
         pieces.dedup();
         for piece in pieces {
-            if source.seed.has(piece) {
+            // A pick may end within a piece: then the rest would have to be fetched once more.
+            let open = self.picker.partial_of(piece).map_or(0, |begun| {
+                let open = begun.blocks().filter(|block| block.state == BlockState::Open);
+                open.count()
+            });
+            if source.seed.has(piece) && source.seed.room(now) > 0 && open == 0 {
                 source.seed.want(now, piece, 1, told);
             } else {
                 for slot in slots.iter().filter(|slot| slot.piece == piece) {
@@ -184,8 +196,7 @@ impl Torrent {
             .flat_map(|begun| {
                 let piece = begun.piece();
                 let blocks = (0..).zip(begun.blocks());
-                let mine = blocks
-                    .filter(|(_, block)| block.peer == Some(key) && block.state == crate::picker::BlockState::Asked);
+                let mine = blocks.filter(|(_, block)| block.peer == Some(key) && block.state == BlockState::Asked);
                 mine.map(move |(block, _)| Slot { piece, block }).collect::<Vec<_>>()
             })
             .collect();
@@ -216,6 +227,7 @@ impl Torrent {
                 } => self.web_brings(desk, now, index, (piece, begin, completes), &vec![0; len], None),
                 WebTold::Failed { .. } => self.web_failed(desk, now, index),
                 WebTold::Dropped(why) => {
+                    self.picker.remove_seed();
                     self.web_failed(desk, now, index);
                     if let Some(source) = self.webseeds.get(index) {
                         desk.tell(Event::WebSeedDropped(self.id, source.seed.url().to_owned(), why));
@@ -248,6 +260,14 @@ impl Torrent {
             block: begin / BLOCK,
         };
         let offset = begin % BLOCK;
+        // Whole pieces are fetched: of one that was begun some blocks are here, or come from peers.
+        let key = Self::web_key(index);
+        let is_asked = |info: crate::picker::BlockInfo| info.state == BlockState::Asked && info.peer == Some(key);
+        if !self.picker.block(slot.piece, slot.block).is_some_and(is_asked) {
+            self.redundant += bytes.len() as u64;
+            desk.totals.redundant += bytes.len() as u64;
+            return;
+        }
         let taken = match at {
             Some(at) => self.take(desk, now, slot, offset, Self::web_key(index), bytes, at),
             None => Taken::Not,

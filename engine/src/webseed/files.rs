@@ -104,13 +104,35 @@ impl WebFiles {
         let piece = at / self.piece_length;
         let start = piece * self.piece_length;
         let block = (at - start) / u64::from(crate::BLOCK) * u64::from(crate::BLOCK);
-        let piece_end = start.saturating_add(self.piece_length).min(self.total);
+        let piece_end = start.saturating_add(self.piece_length).min(self.end_at(at));
         let bytes = start + block..(start + block + u64::from(crate::BLOCK)).min(piece_end);
         (
             u32::try_from(piece).unwrap_or(u32::MAX),
             u32::try_from(block).unwrap_or(u32::MAX),
             bytes,
         )
+    }
+
+    /// The first byte after `at` that is no file's, as far as is known of what follows: in v2 the end of the file, behind which
+    /// the next one begins with a piece of its own; else that of the torrent.
+    fn end_at(&self, at: u64) -> u64 {
+        let index = self
+            .files
+            .partition_point(|file| file.offset.saturating_add(file.length) <= at);
+        match self.files.get(index..).unwrap_or_default() {
+            [file, next, ..] if next.offset > file.offset + file.length => file.offset + file.length,
+            _ => self.total,
+        }
+    }
+
+    /// Takes from the beginning of `bytes` what is no file's.
+    pub(super) fn skip_gap(&self, bytes: &mut Range<u64>) {
+        let index = self
+            .files
+            .partition_point(|file| file.offset.saturating_add(file.length) <= bytes.start);
+        if let Some(file) = self.files.get(index) {
+            bytes.start = bytes.start.max(file.offset).min(bytes.end);
+        }
     }
 
     /// The beginning of `bytes` as far as it lies in one file, at most `most` bytes. `None` if no file is there.
