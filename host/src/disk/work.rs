@@ -157,17 +157,19 @@ fn flush_for_all(shared: &Shared, store: &Store, job: JobId, mut unsynced: Unsyn
         let told = before.and(synced);
         before = synced;
         counted.failures += u64::from(told.is_err()) * jobs.len() as u64;
+        // Told under the lock: a sync that is asked when this is known does not stand for it.
+        let mut names = store.names();
+        let waiting = mem::take(&mut names.waiting);
+        names.flushing = !waiting.is_empty();
         shared.tell(jobs.into_iter().map(|job| Back::One {
             answer: Answer { job, what: done(told) },
             changed: None,
             counted: mem::take(&mut counted),
         }));
-        let mut names = store.names();
-        if names.waiting.is_empty() {
-            names.flushing = false;
+        if waiting.is_empty() {
             return;
         }
-        jobs = mem::take(&mut names.waiting);
+        jobs = waiting;
         unsynced = mem::take(&mut names.unsynced);
     }
 }
