@@ -16,6 +16,7 @@ mod config;
 mod desk;
 mod engine;
 mod event;
+pub mod fuzz;
 pub mod hashes;
 mod intake;
 pub mod journal;

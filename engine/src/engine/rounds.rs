@@ -91,6 +91,9 @@ impl Engine {
         for torrent in self.torrents.iter_mut().flatten() {
             torrent.pause(&mut self.desk, now);
         }
+        while let Some(&stranger) = self.strangers.front() {
+            self.hang_up(stranger);
+        }
     }
 
     /// Whether the end has come, and was not told yet.

@@ -60,7 +60,7 @@ impl Engine {
         }
     }
 
-    fn hang_up(&mut self, conn: ConnId) {
+    pub(super) fn hang_up(&mut self, conn: ConnId) {
         self.strangers.retain(|stranger| *stranger != conn);
         self.desk.links.remove(&conn);
         self.desk.outbox.close(conn);

@@ -304,13 +304,15 @@ impl Torrent {
 
     /// All is written and claimed.
     fn ended(&mut self, desk: &mut Desk, ending: Ending) {
-        self.ending = None;
         match ending {
             Ending::Pause => {
+                self.ending = None;
                 self.paused = true;
                 self.disk(desk, self.store(), Job::Release, DiskOp::Release, &[]);
                 desk.tell(Event::Paused(self.id));
             }
+            // It goes on ending until it is gone: nobody is dialled meanwhile.
+            Ending::Remove { .. } if self.jobs.values().any(|job| matches!(job, Job::Delete)) => {}
             Ending::Remove { delete } => {
                 let op = if delete { DiskOp::Delete } else { DiskOp::Release };
                 self.disk(desk, self.store(), Job::Delete, op, &[]);
