@@ -5,7 +5,7 @@
 //! there is neither client nor channel nor task.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ pub struct WebPolicy {
     /// Whether URLs may lead to this machine itself (127.0.0.0/8, `::1`), as in tests. Other special-purpose addresses
     /// (private, link-local, multicast and so on) are never connected to, not even by a redirect or a name.
     pub allow_loopback: bool,
+    /// Addresses of ours that connections come from, one of each family that is used; unspecified ones are left to the system.
+    pub from: Vec<IpAddr>,
     /// Requests under way at once (recommended: 64). More: [`WebFault::NoRoom`].
     pub requests: usize,
 }
@@ -56,6 +58,7 @@ pub struct WebPolicy {
 pub(crate) struct Checked {
     agent: HeaderValue,
     allowed: Allowed,
+    from: Vec<IpAddr>,
     requests: usize,
 }
 
@@ -68,6 +71,7 @@ impl WebPolicy {
             allowed: Allowed {
                 loopback: self.allow_loopback,
             },
+            from: self.from.iter().copied().filter(|ip| !ip.is_unspecified()).collect(),
             requests: self.requests,
         })
     }
@@ -257,7 +261,8 @@ fn begin<'a>(begun: &'a mut Option<Begun>, policy: &Checked) -> Result<&'a mut B
     if begun.is_none() {
         let names = Names::new();
         // Fails only if the cryptography that is built in knows no version of TLS.
-        let connector = Connector::new(policy.allowed, names.clone()).map_err(|_| WebFault::NoConnection)?;
+        let connector =
+            Connector::new(policy.allowed, policy.from.clone(), names.clone()).map_err(|_| WebFault::NoConnection)?;
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_FOR)
@@ -287,6 +292,7 @@ mod tests {
             let policy = WebPolicy {
                 user_agent: user_agent.to_owned(),
                 allow_loopback: false,
+                from: Vec::new(),
                 requests: 1,
             };
             policy

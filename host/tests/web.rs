@@ -112,6 +112,7 @@ fn stage_with(requests: usize) -> Stage {
     let policy = WebPolicy {
         user_agent: "estudely/test".to_owned(),
         allow_loopback: true,
+        from: Vec::new(),
         requests,
     };
     stage.allow_web(&policy).unwrap();
@@ -287,6 +288,7 @@ fn this_machine_is_not_spoken_to_unless_it_may_be() {
     let policy = WebPolicy {
         user_agent: "estudely/test".to_owned(),
         allow_loopback: false,
+        from: Vec::new(),
         requests: 8,
     };
     stage.allow_web(&policy).unwrap();
@@ -295,6 +297,28 @@ fn this_machine_is_not_spoken_to_unless_it_may_be() {
     let came = fetch_all(stage, &asked);
     assert_eq!(came, vec![Came::failed(WebFault::Forbidden); asked.len()]);
     assert_eq!(server.connections.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_request_comes_from_the_address_that_it_is_to_come_from() {
+    let server = Server::start(|_, stream| {
+        let from = stream
+            .peer_addr()
+            .map_or_else(|_| String::new(), |from| from.ip().to_string());
+        answer(stream, "200 OK", "", from.as_bytes())
+    });
+    let mut stage = Stage::open(&setup()).unwrap();
+    let from = ["127.0.0.9", "::1"].map(|ip| ip.parse().unwrap());
+    stage
+        .allow_web(&WebPolicy {
+            user_agent: "estudely/test".to_owned(),
+            allow_loopback: true,
+            from: from.into(),
+            requests: 8,
+        })
+        .unwrap();
+    let came = fetch_all(stage, &[(WHOLE, server.url("/"))]);
+    assert_eq!(came[0].body, b"127.0.0.9");
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! What the download engine is told: every default of `download` and `seed`, with its unit and its reason.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use engine::{Config, Deadlines, Limits, Rates, announce, blame, choker, limiter, pace, roster, window};
 
-use super::Net;
+use super::{Bind, Net};
 use crate::args::SwarmArgs;
 use crate::job::download::ENGINE_CONNS;
 
@@ -13,6 +14,10 @@ pub fn web(net: &Net) -> host::WebPolicy {
     host::WebPolicy {
         user_agent: concat!("estudely/", env!("CARGO_PKG_VERSION")).to_owned(),
         allow_loopback: net.network.lab,
+        from: match &net.bind {
+            Bind::Exactly(addrs) => addrs.iter().map(SocketAddr::ip).collect(),
+            Bind::FirstFree(_) => Vec::new(),
+        },
         requests: 64,
     }
 }

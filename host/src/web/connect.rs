@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,7 +15,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -75,30 +75,43 @@ impl Names {
 #[derive(Clone)]
 pub(super) struct Connector {
     allowed: Allowed,
+    /// Addresses of ours, at most one of each family.
+    from: Vec<IpAddr>,
     names: Names,
     tls: Arc<ClientConfig>,
 }
 
 impl Connector {
     /// Trusts Mozilla's roots.
-    pub(super) fn new(allowed: Allowed, names: Names) -> Result<Self, rustls::Error> {
+    pub(super) fn new(allowed: Allowed, from: Vec<IpAddr>, names: Names) -> Result<Self, rustls::Error> {
         Self::trusting(
             RootCertStore {
                 roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
             },
             allowed,
+            from,
             names,
         )
     }
 
-    fn trusting(roots: RootCertStore, allowed: Allowed, names: Names) -> Result<Self, rustls::Error> {
+    fn trusting(
+        roots: RootCertStore,
+        allowed: Allowed,
+        from: Vec<IpAddr>,
+        names: Names,
+    ) -> Result<Self, rustls::Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
         let tls = Arc::new(tls);
-        Ok(Self { allowed, names, tls })
+        Ok(Self {
+            allowed,
+            from,
+            names,
+            tls,
+        })
     }
 
     async fn open(self, uri: Uri) -> Result<TokioIo<Stream>, Refused> {
@@ -130,11 +143,25 @@ impl Connector {
         for (after, addr) in addrs.iter().rev().enumerate().rev() {
             fault = WebFault::NoConnection;
             let within = if after > 0 { ADDRESS_WITHIN } else { CONNECT_WITHIN };
-            if let Ok(Ok(stream)) = timeout(within, TcpStream::connect(addr)).await {
+            if let Ok(Ok(stream)) = timeout(within, self.connect(*addr)).await {
                 return Ok(stream);
             }
         }
         Err(Refused(fault))
+    }
+
+    /// A connection from the address of ours that is of the same family, if there is one.
+    async fn connect(&self, to: SocketAddr) -> io::Result<TcpStream> {
+        let Some(from) = self.from.iter().find(|from| from.is_ipv4() == to.is_ipv4()) else {
+            return TcpStream::connect(to).await;
+        };
+        let socket = if to.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        }?;
+        socket.bind(SocketAddr::new(*from, 0))?;
+        socket.connect(to).await
     }
 }
 
@@ -209,7 +236,7 @@ mod tests {
     const ALLOWED: Allowed = Allowed { loopback: true };
 
     fn connector(roots: RootCertStore) -> Connector {
-        Connector::trusting(roots, ALLOWED, Names::new()).unwrap()
+        Connector::trusting(roots, ALLOWED, Vec::new(), Names::new()).unwrap()
     }
 
     /// Opens a stream by TLS to a server that has the certificate, and says how it fared.
@@ -248,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_certificate_of_nobody_known_is_untrusted() {
-        let connector = Connector::new(ALLOWED, Names::new()).unwrap();
+        let connector = Connector::new(ALLOWED, Vec::new(), Names::new()).unwrap();
         assert_eq!(open_tls("127.0.0.1", connector), Err(WebFault::Untrusted));
     }
 
