@@ -50,6 +50,10 @@ pub(crate) struct Desk {
     pub(crate) limits_due: Option<Time>,
     /// Torrents whose web seeds may have something to ask.
     pub(crate) web_work: VecDeque<TorrentId>,
+    /// When a torrent has something to note that should not wait for the next pulse.
+    pub(crate) notes_due: Option<Time>,
+    /// Torrents of which it is known now what is at hand: trackers may be told.
+    pub(crate) ready: Vec<TorrentId>,
     /// Torrents whose download has just become complete.
     pub(crate) completed: Vec<TorrentId>,
     /// Peers that are served, and how many may be.
@@ -85,6 +89,8 @@ impl Desk {
             totals: Totals::default(),
             limits_due: None,
             web_work: VecDeque::new(),
+            notes_due: None,
+            ready: Vec::new(),
             completed: Vec::new(),
             unchoked: 0,
             slots_now: 0,

@@ -205,6 +205,11 @@ impl Engine {
 
     /// What was decided in the torrents and concerns more than one of them.
     fn settle(&mut self, now: Time) {
+        while let Some(id) = self.desk.ready.pop() {
+            for swarm in owner::swarms(id) {
+                self.announcer.resume(now, swarm);
+            }
+        }
         while let Some(id) = self.desk.completed.pop() {
             for swarm in owner::swarms(id) {
                 self.announcer.completed(now, swarm);
@@ -287,6 +292,7 @@ impl Machine for Engine {
             self.announcer.deadline(),
             self.leave_by,
             self.desk.limits_due,
+            self.desk.notes_due,
             self.lsd.as_ref().and_then(Lsd::deadline),
         ];
         next.into_iter().flatten().min()

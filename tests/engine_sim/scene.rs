@@ -110,7 +110,13 @@ impl Scene {
 
     /// A party that has everything and knows it.
     pub(crate) fn seed(&mut self, place: Place, config: Config) -> usize {
-        let add = self.whole();
+        self.seed_with(place, config, |_| {})
+    }
+
+    /// The same, told more of the torrent.
+    pub(crate) fn seed_with(&mut self, place: Place, config: Config, tell: impl FnOnce(&mut Add)) -> usize {
+        let mut add = self.whole();
+        tell(&mut add);
         let engine = self.engine(config);
         let party = self.stage.add(place, Party::Engine(Box::new(engine)));
         let made = self.made.clone();

@@ -1,5 +1,7 @@
-//! Torrents that come from web seeds, without any peer.
+//! Web seeds, without any peer; trackers.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use engine::{Add, Event};
@@ -55,4 +57,26 @@ fn what_a_web_seed_does_not_have_comes_from_a_peer() {
     scene.until_done(&[leech], 60);
     scene.made.assert_there(scene.disk(leech), FOLDER);
     scene.assert_ends_clean();
+}
+
+/// What trackers are told first stands for half an hour.
+#[test]
+fn a_seed_tells_its_tracker_that_nothing_is_left() {
+    let said = Rc::new(RefCell::new(Vec::new()));
+    let heard = Rc::clone(&said);
+    let tracker = move |_, _, url: &str, _| {
+        heard.borrow_mut().push(url.to_owned());
+        Response::new(200, Content::bytes(*b"d8:intervali1800e5:peers0:e"))
+    };
+    let mut scene = Scene::new(Made::plain(64 << 10, 3 << 20, 6), 6);
+    scene.stage.set_web(Site::new().answer("http://192.0.2.69/", tracker));
+    let seed = scene.seed_with(scene.place(HOME), config(), |add| {
+        add.trackers = vec![vec!["http://192.0.2.69/announce".to_owned()]];
+    });
+    scene.pass(Duration::from_secs(60));
+    let said = said.borrow();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("&left=0&"), "{said:?}");
+    assert!(said[0].contains("event=started"), "{said:?}");
+    assert_eq!(scene.status(seed).pieces_done, scene.made.pieces());
 }

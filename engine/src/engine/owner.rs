@@ -105,9 +105,8 @@ impl Engine {
         // A hybrid has two swarms (BEP 52).
         for (swarm, name) in swarms(id).into_iter().zip(names.into_iter().flatten()) {
             self.announcer.add(now, swarm, self.swarm(name), &trackers);
-            if torrent.paused {
-                self.announcer.pause(now, swarm, Self::no_stats());
-            }
+            // Until it is known what is at hand: trackers are told what is left, and for half an hour nothing else.
+            self.announcer.pause(now, swarm, Self::no_stats());
         }
         if !torrent.paused {
             torrent.open(&mut self.desk);
@@ -158,9 +157,6 @@ impl Engine {
 
     /// Goes on with a torrent that is paused, or that the disk failed.
     pub fn resume(&mut self, now: Time, id: TorrentId) -> bool {
-        for swarm in swarms(id) {
-            self.announcer.resume(now, swarm);
-        }
         self.with(id).map(|(torrent, desk)| torrent.resume(desk, now)).is_some()
     }
 

@@ -9,6 +9,7 @@ use crate::{Event, State};
 impl Engine {
     pub(super) fn rounds(&mut self, now: Time) {
         self.grant(now);
+        self.note(now);
         let Some(due) = self.next_pulse.filter(|due| *due <= now) else {
             return;
         };
@@ -19,6 +20,16 @@ impl Engine {
         }
         if self.choker.deadline() <= now {
             self.choke(now);
+        }
+    }
+
+    /// Pieces that came since the last note (see `durable`).
+    fn note(&mut self, now: Time) {
+        if self.desk.notes_due.is_some_and(|due| due <= now) {
+            self.desk.notes_due = None;
+            for torrent in self.torrents.iter_mut().flatten() {
+                torrent.note(&mut self.desk, now);
+            }
         }
     }
 

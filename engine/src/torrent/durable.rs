@@ -164,13 +164,16 @@ impl Torrent {
 
     /// A piece is at hand: it is noted with those of a moment, so that a kill costs little and a fast line few notes.
     pub(super) fn note_soon(&mut self, desk: &mut Desk, now: Time) {
-        if now.since(self.durable.noted) >= desk.config.deadlines.suspect {
+        let due = self.durable.noted + desk.config.deadlines.suspect;
+        if due <= now {
             self.note(desk, now);
+        } else {
+            desk.notes_due = Some(desk.notes_due.map_or(due, |other| other.min(due)));
         }
     }
 
     /// Notes what is suspect; claims what is due.
-    pub(super) fn note(&mut self, desk: &mut Desk, now: Time) {
+    pub(crate) fn note(&mut self, desk: &mut Desk, now: Time) {
         let mut record = Vec::new();
         let durable = &mut self.durable;
         durable.noted = now;

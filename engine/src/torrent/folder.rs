@@ -188,6 +188,7 @@ impl Torrent {
             _ => State::Downloading,
         };
         self.set_state(desk, state);
+        desk.ready.push(self.id);
         if state == State::Downloading {
             // After a fault it may have to become complete again.
             self.finished_once = false;
