@@ -124,7 +124,8 @@ impl Socket {
         }
     }
 
-    /// Tells [`Above::Flushed`] once less than half of what may be unacknowledged is.
+    /// Tells [`Above::Flushed`] once no more than a quarter of what may be unacknowledged is: who then writes as if nothing were,
+    /// half of it and what goes around that, does not close the stream.
     pub fn report(&mut self, now: Time, conn: ConnId) {
         if let Some(slot) = self.table.slot_of(conn)
             && let Some(stream) = self.table.get_mut(slot)
@@ -211,7 +212,7 @@ impl Socket {
             self.remove(now, slot);
             return;
         }
-        if stream.reports && stream.unacknowledged() <= self.shared.config.send_buffer / 2 {
+        if stream.reports && stream.unacknowledged() <= self.shared.config.send_buffer / 4 {
             stream.reports = false;
             if let Some(conn) = stream.conn {
                 self.shared.inbox.tell(conn, Above::Flushed { conn });

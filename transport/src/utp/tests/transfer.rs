@@ -7,7 +7,8 @@ use world::{Seed, Time};
 
 use super::super::Count;
 use super::config;
-use super::path::{Path, World};
+use super::path::{DIAL, Path, World};
+use crate::Above;
 
 fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
@@ -83,4 +84,27 @@ fn numbers_and_clocks_wrap() {
     let counts = world.sides[0].socket.stats().counts;
     assert!(world.sides[0].sent > 66_000, "{}", world.sides[0].sent);
     assert_eq!(counts[Count::FastRetransmit] + counts[Count::Timeout], 0);
+}
+
+/// As the engine writes content: half of what a stream holds, and headers.
+#[test]
+fn who_writes_half_a_buffer_whenever_it_is_told_of_room_is_never_congested() {
+    let mut world = World::new(4, Path::CLEAN, [config(), config()]);
+    world.open();
+    let run = noise(3, (1 << 19) + 4_096);
+    for round in 1..=12 {
+        world.sides[0].told.clear();
+        world.write(0, &run);
+        world.sides[0].socket.report(world.now, DIAL);
+        let flushed = |world: &World| world.sides[0].told.contains(&Above::Flushed { conn: DIAL });
+        for _ in 0..2_000 {
+            if flushed(&world) {
+                break;
+            }
+            world.run(Duration::from_millis(5));
+        }
+        assert!(flushed(&world), "round {round}: {:?}", world.sides[0].told);
+    }
+    world.run(Duration::from_secs(10));
+    assert!(world.sides[1].bytes == run.repeat(12));
 }
