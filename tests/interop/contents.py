@@ -102,9 +102,9 @@ def digest(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def plant_contents(root, full):
-    """All contents, by label and version."""
+def plant_contents(root, large):
+    """All contents, by label and version; `large`: MiB of the largest file."""
     shapes = [("names", version, NAMES, 16_384) for version in FLAGS]
-    shapes += [("single", "v1", [("", (1_024 if full else 64) * MIB + 12_345)], 0), ("many", "v1", MANY, 65_536)]
+    shapes += [("single", "v1", [("", large * MIB + 12_345)], 0), ("many", "v1", MANY, 65_536)]
     shapes += [("middle", version, [("", 8 * MIB + 7)], 65_536) for version in FLAGS]
     return {shape[:2]: Content(root, *shape) for shape in shapes}

@@ -1,9 +1,10 @@
 """The matrix of transfers: our command takes contents from every client here, and gives them to it; all files must be the same.
 
-Usage: transfer_real_clients.py ESTUDELY [--full] [--as CLIENT] [--only WORD]...
+Usage: transfer_real_clients.py ESTUDELY [--full] [--large MIB] [--as CLIENT] [--only WORD]...
 
-One line for each cell: outcome, whether ours takes or gives, the client, the way, the content. Without --full the largest file is of
-64 MiB, not of 1 GiB, and the other ways of connecting carry less than plain TCP does. With --as another client plays our part, so
+One line for each cell: outcome, whether ours takes or gives, the client, the way, the content. The largest file
+is of 1 GiB, unless --large says otherwise, and goes once each way to each client by plain TCP. Without --full the other ways of
+connecting carry less than that does. With --as another client plays our part, so
 that the test itself can be tested. --only runs the cells whose line has all these words.
 """
 
@@ -33,8 +34,8 @@ NETWORK, HOST, TAKER = "10.77.0.1/24", "10.77.0.3", "10.77.0.2"
 SERVERS = ("127.0.0.1", "127.0.0.2")
 # Most of the time is waiting for clients.
 AT_ONCE = 4
-# A cell must have ended by then; each is tried twice.
-SECONDS, FULL_SECONDS = 60, 180
+# A cell must have ended by then, one of a large file later; each is tried twice.
+SECONDS, LARGE_SECONDS = 60, 300
 
 
 @dataclasses.dataclass
@@ -55,8 +56,8 @@ class Cell:
 
 
 class Matrix:
-    def __init__(self, root, ours, seconds):
-        self.root, self.ours, self.seconds = root, ours, seconds
+    def __init__(self, root, ours):
+        self.root, self.ours = root, ours
         self.contents = {}
         self.tracker = self.web = None
         self.named = ToldTracker(HOST)
@@ -88,7 +89,7 @@ class Matrix:
         with self.lock:
             from_port, to_port = next(self.ports), next(self.ports)
         giver, taker = (cell.other, self.ours) if cell.takes else (self.ours, cell.other)
-        end, held = time.monotonic() + self.seconds, []
+        end, held = time.monotonic() + (LARGE_SECONDS if cell.content.label == "single" else SECONDS), []
         at, out = (HOST, from_port), folder(home, "out")
         try:
             before = self.tracker.seeders(cell.content) if cell.by in self.trackers() else 0
@@ -157,7 +158,8 @@ def cells(matrix, others, full):
         for takes in (True, False):
             for way in other.ways:
                 for content in contents.values():
-                    if carries(other, content) and (full or by_default(other, way, content)):
+                    wanted = by_default(other, way, content) or full and content.label != "single"
+                    if carries(other, content) and wanted:
                         yield Cell(takes, other, way, content)
                 for version in other.versions if full or way == "tcp" else ():
                     if version != "hybrid" or other.pads and full:
@@ -192,7 +194,8 @@ class Web:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("estudely")
-    parser.add_argument("--full", action="store_true", help="every content by every way, and one file of 1 GiB")
+    parser.add_argument("--full", action="store_true", help="every content by every way")
+    parser.add_argument("--large", type=int, default=1_024, help="MiB of the largest file")
     parser.add_argument("--as", dest="stand_in", choices=OTHERS, help="who plays our part")
     parser.add_argument("--only", action="append", default=[], help="a word in the lines of the cells to run")
     args = parser.parse_args()
@@ -200,10 +203,9 @@ def main():
     root = tempfile.mkdtemp(prefix="estudely-transfer-")
     # nginx and opentracker give up root's rights.
     os.chmod(root, 0o755)
-    matrix = Matrix(root, OTHERS[args.stand_in]() if args.stand_in else Estudely(os.path.abspath(args.estudely)),
-                    FULL_SECONDS if args.full else SECONDS)
+    matrix = Matrix(root, OTHERS[args.stand_in]() if args.stand_in else Estudely(os.path.abspath(args.estudely)))
     try:
-        matrix.contents = plant_contents(folder(root, "contents"), args.full)
+        matrix.contents = plant_contents(folder(root, "contents"), args.large)
         matrix.tracker, matrix.web = servers(root, SERVERS, list(matrix.contents.values()))
         run(matrix, args)
     finally:
