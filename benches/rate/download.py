@@ -146,7 +146,7 @@ def aria2():
         return [*line, f"--dir={place.out}", "--seed-time=0", place.torrent_file("aria2", peers)]
 
     def seed(place):
-        return [*line, f"--dir={place.seeds}", "--bt-seed-unverified=true", "--seed-time=600", "--allow-overwrite=true", place.file]
+        return [*line, f"--dir={place.seeds}", "--bt-seed-unverified=true", "--seed-ratio=0.0", "--allow-overwrite=true", place.file]
 
     return Client("aria2", ["aria2c", "--version"], leech, seed)
 

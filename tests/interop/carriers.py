@@ -216,7 +216,7 @@ class Aria2(Client):
         return start([*line, *crypto, *own, what], home)
 
     def seed(self, home, torrent, content, address, way):
-        held = self.run(home, address, way, torrent, f"--dir={content.folder}", "--bt-seed-unverified=true", "--seed-time=60")
+        held = self.run(home, address, way, torrent, f"--dir={content.folder}", "--bt-seed-unverified=true", "--seed-ratio=0.0", "--seed-time=60")
         return Held(held, home, lambda: listens(address, content, way))
 
     def leech(self, home, what, content, out, address, way, peer=None):
