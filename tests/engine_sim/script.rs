@@ -266,29 +266,32 @@ impl Script {
                     self.say(id, &all);
                 }
                 Part::Endless => self.write(id, vec![0xff; 64]),
-                Part::Absurd => {
-                    let absurd = [
-                        (u32::MAX, 0, 16 << 10),
-                        (0, u32::MAX, 16 << 10),
-                        (0, 0, u32::MAX),
-                        (pieces - 1, 1 << 30, 1),
-                        (0, 0, 0),
-                    ];
-                    for (piece, begin, length) in absurd {
-                        let block = Block { piece, begin, length };
-                        self.say(
-                            id,
-                            &[Message::Request(block), Message::Cancel(block), Message::Reject(block)],
-                        );
-                    }
-                    self.say(id, &[Message::AllowedFast(u32::MAX), Message::Suggest(u32::MAX)]);
-                }
+                Part::Absurd => self.say_absurdities(id),
                 _ => {}
             }
         }
         if !self.conns.is_empty() {
             self.next = Some(now + Duration::from_millis(50));
         }
+    }
+
+    /// Numbers that cannot be.
+    fn say_absurdities(&mut self, id: ConnId) {
+        let absurd = [
+            (u32::MAX, 0, 16 << 10),
+            (0, u32::MAX, 16 << 10),
+            (0, 0, u32::MAX),
+            (self.made.pieces() - 1, 1 << 30, 1),
+            (0, 0, 0),
+        ];
+        for (piece, begin, length) in absurd {
+            let block = Block { piece, begin, length };
+            self.say(
+                id,
+                &[Message::Request(block), Message::Cancel(block), Message::Reject(block)],
+            );
+        }
+        self.say(id, &[Message::AllowedFast(u32::MAX), Message::Suggest(u32::MAX)]);
     }
 
     pub(crate) fn poll(&mut self, payload: &mut Vec<u8>) -> Option<Output<Event>> {
