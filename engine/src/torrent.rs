@@ -179,7 +179,11 @@ pub(crate) struct Torrent {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Ending {
     Pause,
-    Remove { delete: bool },
+    Remove {
+        delete: bool,
+    },
+    /// The disk has been asked to let go of the files: nothing is left to do, and it is nobody's any more.
+    Gone,
 }
 
 impl Torrent {

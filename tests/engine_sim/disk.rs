@@ -180,3 +180,20 @@ fn a_disk_that_hangs_is_waited_for() {
     scene.made.assert_there(scene.disk(LEECH), FOLDER);
     scene.assert_ends_clean();
 }
+
+#[test]
+fn a_torrent_that_is_removed_asks_the_disk_for_that_once() {
+    for (delete, kind) in [(true, Kind::Delete), (false, Kind::Release)] {
+        let mut scene = scene(8);
+        scene.introduce(LEECH, SEED);
+        scene.until_done(&[LEECH], 60);
+        let before = scene.disk(LEECH).counts().done[kind];
+        let now = scene.stage.now();
+        scene.at(LEECH).remove(now, IT, delete);
+        scene.pass(Duration::from_secs(5));
+        assert_eq!(scene.told(|event| *event == Event::Removed(IT)).count(), 1);
+        assert_eq!(scene.disk(LEECH).counts().done[kind], before + 1);
+        let is_there = scene.disk(LEECH).file(&scene.made.files(FOLDER)[0].0).is_some();
+        assert_eq!(is_there, !delete);
+    }
+}

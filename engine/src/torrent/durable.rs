@@ -314,12 +314,12 @@ impl Torrent {
                 self.disk(desk, self.store(), Job::Release, DiskOp::Release, &[]);
                 desk.tell(Event::Paused(self.id));
             }
-            // It goes on ending until it is gone: nobody is dialled meanwhile.
-            Ending::Remove { .. } if self.jobs.values().any(|job| matches!(job, Job::Delete)) => {}
             Ending::Remove { delete } => {
+                self.ending = Some(Ending::Gone);
                 let op = if delete { DiskOp::Delete } else { DiskOp::Release };
                 self.disk(desk, self.store(), Job::Delete, op, &[]);
             }
+            Ending::Gone => {}
         }
     }
 

@@ -29,6 +29,9 @@ impl Torrent {
 
     /// Goes, with its files or without.
     pub(crate) fn remove(&mut self, desk: &mut Desk, now: Time, delete: bool) {
+        if self.ending == Some(Ending::Gone) {
+            return;
+        }
         self.paused = false;
         self.end(desk, now, Ending::Remove { delete });
     }
