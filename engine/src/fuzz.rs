@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use ::world::{Closed, HttpPart, Input, Machine, Member, Seed, Time, Via, WebFault};
 use sha1::{Digest, Sha1};
-use wire::merkle;
+use wire::fuzz::Steps;
 use wire::metainfo::Info;
+use wire::{lsd, merkle};
 
 use self::world::World;
 use crate::picker::Order;
@@ -87,33 +88,6 @@ pub fn engine(bytes: &[u8]) {
         run.look();
     }
     run.end();
-}
-
-/// What is left of the list.
-struct Steps<'a>(&'a [u8]);
-
-impl<'a> Steps<'a> {
-    /// The next number; 0 when the list is over.
-    fn next(&mut self) -> u8 {
-        let (&first, rest) = self.0.split_first().unwrap_or((&0, &[]));
-        self.0 = rest;
-        first
-    }
-
-    fn one_of<T: Copy>(&mut self, choices: &[T]) -> Option<T> {
-        let at = usize::from(self.next()).checked_rem(choices.len())?;
-        choices.get(at).copied()
-    }
-
-    fn take(&mut self, len: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(len.min(self.0.len()));
-        self.0 = rest;
-        taken
-    }
-
-    fn torrent(&mut self) -> TorrentId {
-        TorrentId(u32::from(self.next() % 4))
-    }
 }
 
 struct Run {
@@ -249,13 +223,13 @@ impl Run {
     }
 
     fn offer(&mut self, steps: &mut Steps<'_>) {
-        let id = steps.torrent();
+        let id = torrent_of(steps);
         let addr = address(steps.next());
         self.engine.offer_peer(self.now, id, addr, Sources::DHT);
     }
 
     fn command(&mut self, steps: &mut Steps<'_>) {
-        let id = steps.torrent();
+        let id = torrent_of(steps);
         let (now, engine) = (self.now, &mut self.engine);
         match steps.next() % 11 {
             0 => drop(engine.pause(now, id)),
@@ -314,9 +288,8 @@ impl Run {
 
     /// To the group of local discovery, or of a tracker.
     fn datagram(&mut self, steps: &mut Steps<'_>) {
-        let group = SocketAddr::from((Ipv4Addr::new(239, 192, 152, 143), 6_771));
         let to = if steps.next().is_multiple_of(2) {
-            group
+            lsd::GROUP_V4
         } else {
             address(0)
         };
@@ -339,6 +312,11 @@ impl Run {
         assert_eq!(self.engine.connections(), 0, "a connection is left");
         assert!(self.world.lines(true).is_empty() && self.world.lines(false).is_empty());
     }
+}
+
+/// One of the torrents, or none.
+fn torrent_of(steps: &mut Steps<'_>) -> TorrentId {
+    TorrentId(u32::from(steps.next() % 4))
 }
 
 /// An address of a few.

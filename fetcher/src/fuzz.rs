@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use wire::fuzz::Steps;
 use wire::{InfoHash, metainfo};
 use world::{Closed, ConnId, Input, Machine, Member, Seed, Time, Via};
 
@@ -121,38 +122,16 @@ pub fn pool(bytes: &[u8]) {
     run.judge.nothing_is_left(&run.pool);
 }
 
-/// What is left of the list.
-struct Steps<'a>(&'a [u8]);
+/// One of a few addresses.
+fn named_peer(steps: &mut Steps<'_>) -> SocketAddr {
+    let (host, port) = (steps.next() % 6, u16::from(steps.next() % 2));
+    SocketAddr::from(([192, 0, 2, host], 1_000 + port))
+}
 
-impl<'a> Steps<'a> {
-    /// The next number; 0 when the list is over.
-    fn next(&mut self) -> u8 {
-        let (&first, rest) = self.0.split_first().unwrap_or((&0, &[]));
-        self.0 = rest;
-        first
-    }
-
-    fn one_of<T: Copy>(&mut self, choices: &[T]) -> Option<T> {
-        let at = usize::from(self.next()).checked_rem(choices.len())?;
-        choices.get(at).copied()
-    }
-
-    fn take(&mut self, len: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at_checked(len).unwrap_or((self.0, &[]));
-        self.0 = rest;
-        taken
-    }
-
-    fn peer(&mut self) -> SocketAddr {
-        let (host, port) = (self.next() % 6, u16::from(self.next() % 2));
-        SocketAddr::from(([192, 0, 2, host], 1_000 + port))
-    }
-
-    /// A torrent.
-    fn torrent(&mut self) -> InfoHash {
-        let (_, hash) = self.one_of(&TORRENTS).unwrap_or_default();
-        InfoHash::from_hex(hash).unwrap_or(InfoHash::new([0; 20]))
-    }
+/// A torrent.
+fn torrent(steps: &mut Steps<'_>) -> InfoHash {
+    let (_, hash) = steps.one_of(&TORRENTS).unwrap_or_default();
+    InfoHash::from_hex(hash).unwrap_or(InfoHash::new([0; 20]))
 }
 
 struct Run {
@@ -168,16 +147,16 @@ impl Run {
     fn step(&mut self, steps: &mut Steps<'_>) {
         match steps.next() % 16 {
             0 => {
-                let info_hash = steps.torrent();
+                let info_hash = torrent(steps);
                 self.judge.starts(info_hash);
                 self.pool.start(self.now, info_hash);
             }
             1 | 2 => {
-                let info_hash = steps.torrent();
-                self.pool.offer(info_hash, steps.peer());
+                let info_hash = torrent(steps);
+                self.pool.offer(info_hash, named_peer(steps));
             }
-            3 => self.pool.no_more_peers(steps.torrent()),
-            4 if steps.next() < 32 => self.pool.cancel(self.now, steps.torrent()),
+            3 => self.pool.no_more_peers(torrent(steps)),
+            4 if steps.next() < 32 => self.pool.cancel(self.now, torrent(steps)),
             5 if steps.next() < 4 => self.pool.handle(self.now, Input::Stop),
             6 => self.pass(Duration::from_millis(u64::from(steps.next()) * 10)),
             7 if steps.next() < 64 => {
@@ -197,7 +176,7 @@ impl Run {
     fn call(&mut self, steps: &mut Steps<'_>) {
         self.calls += 1;
         let conn = ConnId(ConnId::ACCEPTED | self.calls);
-        let from = steps.peer();
+        let from = named_peer(steps);
         let via = steps.one_of(Via::ALL).unwrap_or(Via::Tcp);
         self.judge.called(conn, from);
         let to = SocketAddr::from(([192, 0, 2, 99], 7_000));

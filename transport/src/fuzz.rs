@@ -1,7 +1,6 @@
 //! The properties of this room, for any bytes at all: what the fuzz targets and the property tests call.
 
 mod mse;
-mod steps;
 mod streams;
 mod utp;
 

@@ -3,6 +3,7 @@
 //! Each function takes what a stranger might send and panics if a promise of its decoder is broken.
 
 mod peer;
+mod steps;
 mod tracker;
 
 use crate::bencode::{self, Entry, Kind, Limits, Value};
@@ -13,6 +14,7 @@ use crate::utp::Packet;
 pub use peer::{
     extended, frames, handshake, info, lsd, lt_metadata, magnet, torrent, ut_holepunch, ut_metadata, ut_pex,
 };
+pub use steps::Steps;
 pub use tracker::{tracker_http, tracker_udp, tracker_url};
 
 /// Bencode: a view covers exactly what was read, agrees with itself at every level, and canonical input is

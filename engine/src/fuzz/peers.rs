@@ -1,50 +1,62 @@
 //! What a peer may say: words of the protocol, most of them in their place.
 
-use wire::handshake::Handshake;
-use wire::message::{Block, HashRange, Message, extended_frame};
+use wire::fuzz::Steps;
+use wire::handshake::{self, Handshake};
+use wire::message::{Block, Frames, HashRange, Message, extended_frame};
 use wire::{InfoHash, PeerId};
 
-use super::Steps;
 use crate::BLOCK;
 
+/// No frame of the engine's is longer: what it says of pieces is a byte here, and the rest fits a block.
+const LONGEST: u32 = 1 << 16;
+
 /// A peer as the world's end knows it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Line {
     pub(super) open: bool,
     /// What the engine wrote: its handshake, then frames.
-    pub(super) greeting: Vec<u8>,
-    pub(super) arriving: Vec<u8>,
+    greeting: Vec<u8>,
+    frames: Frames,
     /// It has said its handshake.
-    pub(super) greeted: bool,
+    greeted: bool,
     /// Blocks that it was asked for and has not given.
-    pub(super) owed: Vec<Block>,
+    owed: Vec<Block>,
 }
 
 impl Line {
+    pub(super) const fn new(open: bool) -> Self {
+        Self {
+            open,
+            greeting: Vec::new(),
+            frames: Frames::new(LONGEST),
+            greeted: false,
+            owed: Vec::new(),
+        }
+    }
+
     /// Notes what the engine writes: well-formed, and requests that make sense.
-    pub(super) fn written(&mut self, mut bytes: &[u8]) {
-        let (greeting, rest) = bytes.split_at((68 - self.greeting.len()).min(bytes.len()));
+    pub(super) fn written(&mut self, bytes: &[u8]) {
+        let missing = handshake::LEN - self.greeting.len();
+        let (greeting, mut rest) = bytes.split_at(missing.min(bytes.len()));
         self.greeting.extend_from_slice(greeting);
-        bytes = rest;
-        self.arriving.extend_from_slice(bytes);
-        let mut rest = self.arriving.as_slice();
-        while let Some((length, behind)) = rest.split_first_chunk::<4>()
-            && let Some((frame, behind)) = behind.split_at_checked(u32::from_be_bytes(*length) as usize)
-        {
+        loop {
+            let frame = self.frames.next_frame(&mut rest);
+            assert!(frame.is_ok(), "it writes a frame without end: {frame:?}");
+            let Ok(Some(frame)) = frame else { return };
             let message = Message::decode(frame);
-            assert!(message.is_ok(), "it writes nonsense: {message:?}");
+            assert!(
+                !matches!(message, Err(_) | Ok(Message::Unknown { .. })),
+                "it writes nonsense: {message:?}"
+            );
             match message {
                 Ok(Message::Request(block)) => {
                     assert!(block.length <= BLOCK && block.length > 0, "{block:?}");
                     self.owed.push(block);
                 }
                 Ok(Message::Cancel(block)) => self.owed.retain(|owed| *owed != block),
-                Ok(Message::Unknown { id, .. }) => assert_eq!(id, 0, "it writes a message that is none"),
                 _ => {}
             }
-            rest = behind;
         }
-        self.arriving = rest.to_vec();
     }
 
     /// The next words, at first a handshake that names one of `names`.

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use wire::InfoHash;
+use wire::fuzz::Steps;
 use world::{ConnId, DiskOp, Effect, Machine, Output, Time, WebId};
 
-use super::Steps;
 use super::disk::Disk;
 use super::peers::Line;
 use crate::{Engine, Event, State};
@@ -60,7 +60,7 @@ impl World {
         match effect {
             Effect::Dial { conn, .. } => {
                 assert!(!conn.is_accepted() && self.used.insert(conn), "a number is used twice");
-                self.lines.insert(conn, Line::default());
+                self.lines.insert(conn, Line::new(false));
             }
             Effect::Write { conn, len } => {
                 assert_eq!(len, self.payload.len());
@@ -136,14 +136,7 @@ impl World {
 
     /// A stranger calls.
     pub(super) fn called(&mut self, conn: ConnId) {
-        let open = true;
-        self.lines.insert(
-            conn,
-            Line {
-                open,
-                ..Line::default()
-            },
-        );
+        self.lines.insert(conn, Line::new(true));
     }
 
     pub(super) fn closed(&mut self, conn: ConnId) {

@@ -191,14 +191,13 @@ impl Torrent {
 
     fn has_everything(&mut self, desk: &mut Desk, key: PeerKey) -> Result<(), Parted> {
         let Some(peer) = self.peer_mut(key) else { return Ok(()) };
+        let before = std::mem::replace(&mut peer.has, Having::All);
         if std::mem::replace(&mut peer.told_has, true) {
-            match std::mem::replace(&mut peer.has, Having::All) {
+            match before {
                 Having::All => return Ok(()),
                 Having::Some(before) => self.picker.remove(&before),
             }
         }
-        let Some(peer) = self.peer_mut(key) else { return Ok(()) };
-        peer.has = Having::All;
         self.picker.add_seed();
         self.is_seed_now(key);
         if !self.picker.is_finished() {

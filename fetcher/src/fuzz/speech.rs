@@ -2,6 +2,7 @@
 
 use wire::compact::put_addr;
 use wire::extended::{self, ExtendedHandshake};
+use wire::fuzz::Steps;
 use wire::handshake::Handshake;
 use wire::lt_metadata::{LtMetadata, Parts};
 use wire::message::extended_frame;
@@ -11,7 +12,7 @@ use wire::ut_pex::UtPex;
 use wire::{InfoHash, PeerId};
 use world::ConnId;
 
-use super::{Run, Steps, TORRENTS};
+use super::{Run, TORRENTS, named_peer, torrent};
 
 /// Numbers of the extensions in most extended handshakes of peers.
 pub(super) const LT_METADATA: u8 = 4;
@@ -24,7 +25,7 @@ impl Run {
         let other = if steps.next() < 128 {
             self.shelved
         } else {
-            steps.torrent()
+            torrent(steps)
         };
         let wanted = turn.info_hash.filter(|_| steps.next() < 240);
         let info_hash = wanted.unwrap_or(other);
@@ -151,7 +152,7 @@ fn give_parts(parts: Parts, len: usize, number: u8, steps: &mut Steps<'_>, out: 
 fn name(steps: &mut Steps<'_>, out: &mut Vec<u8>) {
     let mut added = Vec::new();
     for _ in 0..steps.next() % 6 {
-        put_addr(&steps.peer(), &mut added);
+        put_addr(&named_peer(steps), &mut added);
     }
     let flags = [steps.next(), steps.next()];
     let pex = UtPex {
@@ -163,7 +164,7 @@ fn name(steps: &mut Steps<'_>, out: &mut Vec<u8>) {
 }
 
 fn meeting(steps: &mut Steps<'_>) -> UtHolepunch {
-    let peer = steps.peer();
+    let peer = named_peer(steps);
     match steps.next() % 4 {
         0 => UtHolepunch::Rendezvous(peer),
         1 | 2 => UtHolepunch::Connect(peer),

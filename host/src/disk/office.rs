@@ -188,9 +188,9 @@ impl Office {
         let Some(in_line) = self.in_line.get_mut(worker) else {
             return;
         };
-        let began = Instant::now();
-        let is_taken_fast = self.limits.inline_writes && self.avoid_until.is_none_or(|until| until <= began);
-        if self.workers == 0 || (is_taken_fast && *in_line == 0) {
+        let is_held_up = || self.avoid_until.is_some_and(|until| until > Instant::now());
+        if self.workers == 0 || (self.limits.inline_writes && *in_line == 0 && !is_held_up()) {
+            let began = Instant::now();
             let mut batches = [batch];
             self.tools.write(&self.shared, &mut batches);
             let [batch] = batches;

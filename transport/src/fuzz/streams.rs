@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use wire::fuzz::Steps;
 use wire::handshake::Handshake;
 use wire::{InfoHash, PeerId};
 use world::{Closed, ConnId, Effect, Input, Member, Output, Seed, Time, Via};
 
-use super::steps::Steps;
 use crate::config::{Deadlines, Limits, Memory};
 use crate::mse::{KEY_LEN, Level};
 use crate::{Above, Config, Policy, Transport, utp};
@@ -31,24 +31,22 @@ pub fn streams(bytes: &[u8]) {
     run.finish();
 }
 
-impl Steps<'_> {
-    /// What somebody says: a greeting, part of one, a key, or anything.
-    fn speech(&mut self) -> Vec<u8> {
-        let mut greeting = Vec::new();
-        Handshake::new(TORRENT, PeerId::new([1; 20])).encode(&mut greeting);
-        match self.next() % 4 {
-            0 => greeting,
-            1 => {
-                greeting.truncate(usize::from(self.next() % 68) + 1);
-                greeting
-            }
-            2 => vec![self.next() | 1; KEY_LEN],
-            _ => {
-                let len = usize::from(self.next()) * 8 + 1;
-                let mut said = self.take(len).to_vec();
-                said.resize(len, 0);
-                said
-            }
+/// What somebody says: a greeting, part of one, a key, or anything.
+fn speech(steps: &mut Steps<'_>) -> Vec<u8> {
+    let mut greeting = Vec::new();
+    Handshake::new(TORRENT, PeerId::new([1; 20])).encode(&mut greeting);
+    match steps.next() % 4 {
+        0 => greeting,
+        1 => {
+            greeting.truncate(usize::from(steps.next() % 68) + 1);
+            greeting
+        }
+        2 => vec![steps.next() | 1; KEY_LEN],
+        _ => {
+            let len = usize::from(steps.next()) * 8 + 1;
+            let mut said = steps.take(len).to_vec();
+            said.resize(len, 0);
+            said
         }
     }
 }
@@ -98,7 +96,7 @@ impl Run {
                 self.act(Effect::Dial { conn, to, via }, &[]);
             }
             2 | 3 => {
-                let speech = steps.speech();
+                let speech = speech(steps);
                 let known: Vec<_> = self
                     .streams
                     .iter()
@@ -161,7 +159,7 @@ impl Run {
             let why = why.unwrap_or(Closed::Reset);
             self.receive(Input::Closed { conn, why });
         } else if open {
-            let bytes = steps.speech();
+            let bytes = speech(steps);
             self.receive(Input::Received { conn, bytes: &bytes });
         } else {
             self.legs.insert(conn, true);

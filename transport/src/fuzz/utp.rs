@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use wire::fuzz::Steps;
 use wire::utp::{Header, Kind, Packet};
 use world::{ConnId, Effect, Output, Seed, Time};
 
-use super::steps::Steps;
 use crate::Above;
 use crate::utp::{Config, Socket};
 
@@ -47,11 +47,9 @@ pub fn utp(bytes: &[u8]) {
     }
 }
 
-impl Steps<'_> {
-    fn pass(&mut self, now: Time) -> Time {
-        let shift = self.next() % 18;
-        now + Duration::from_micros(u64::from(self.next()) << shift)
-    }
+fn pass(steps: &mut Steps<'_>, now: Time) -> Time {
+    let shift = steps.next() % 18;
+    now + Duration::from_micros(u64::from(steps.next()) << shift)
 }
 
 /// What one socket said, judged.
@@ -205,7 +203,7 @@ fn alone(steps: &mut Steps<'_>) {
             0 => side.dial(now, stranger),
             1 => side.write(now, steps.0.len() as u8, usize::from(steps.next()) * 8),
             2 if steps.next() < 64 => side.close(now, steps.next()),
-            3 => now = steps.pass(now),
+            3 => now = pass(steps, now),
             4 => {
                 let len = usize::from(steps.next());
                 side.socket.datagram(now, stranger, side.addr, steps.take(len));
@@ -269,7 +267,7 @@ fn two(steps: &mut Steps<'_>) {
         };
         match step % 8 {
             0 => one.write(now, 0, usize::from(steps.next()) * 4),
-            1 => now = steps.pass(now),
+            1 => now = pass(steps, now),
             2 => drop(one.sent.pop_front()),
             3 => one.sent.rotate_left(usize::from(!one.sent.is_empty())),
             4 if steps.next() < 4 => one.close(now, 0),
