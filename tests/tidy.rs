@@ -19,6 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("host", &["world"]),
     ("sim", &["transport", "wire", "world"]),
     ("store", &["wire"]),
+    ("analysis", &["wire"]),
 ];
 
 /// Rooms that decide, translate or remember, and touch nothing.
@@ -31,6 +32,7 @@ const PURE: &[&str] = &[
     "engine",
     "sim",
     "store",
+    "analysis",
 ];
 
 /// Crates that touch the world. Only `host` and the door may be built with them.

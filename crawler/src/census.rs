@@ -26,8 +26,8 @@ impl Census {
 
     /// A full walk to `target` converged; `eighth` is the eighth nearest node that answered.
     pub(crate) fn note(&mut self, target: &NodeId, eighth: &NodeId) {
-        let share = share_of_space(target, eighth);
-        let apart = |earlier: &(NodeId, f64)| share_of_space(&earlier.0, target) > share.max(earlier.1);
+        let share = target.distance(eighth).share();
+        let apart = |earlier: &(NodeId, f64)| earlier.0.distance(target).share() > share.max(earlier.1);
         self.walks.retain(apart);
         if self.walks.len() == WALKS {
             self.walks.remove(0);
@@ -41,17 +41,6 @@ impl Census {
         let count = u32::try_from(self.walks.len() * K).map(f64::from).unwrap_or_default();
         (sum > 0.0).then(|| (count - 1.0) / sum)
     }
-}
-
-/// Distance between two ids as a share of the key space; 64 bits are enough for any network.
-fn share_of_space(one: &NodeId, other: &NodeId) -> f64 {
-    let mut share = 0.0;
-    let mut weight = 1.0;
-    for (one, other) in one.as_bytes().iter().zip(other.as_bytes()).take(8) {
-        weight /= 256.0;
-        share += f64::from(one ^ other) * weight;
-    }
-    share
 }
 
 #[cfg(test)]

@@ -175,6 +175,17 @@ impl Distance {
         }
         zeros
     }
+
+    /// The distance as a share of the key space, 0 to 1; 64 bits of it are enough for any network.
+    pub fn share(&self) -> f64 {
+        let mut share = 0.0;
+        let mut weight = 1.0;
+        for byte in self.0.iter().take(8) {
+            weight /= 256.0;
+            share += f64::from(*byte) * weight;
+        }
+        share
+    }
 }
 
 #[cfg(test)]
@@ -211,6 +222,13 @@ mod tests {
         assert!(id(0x80).distance(&id(0x81)) < id(0x80).distance(&id(0x00)));
         assert_eq!(id(0x80).common_prefix(&id(0x81)), 7);
         assert_eq!(id(1).common_prefix(&id(1)), 160);
+    }
+
+    #[test]
+    fn distances_are_shares_of_the_key_space() {
+        assert!((id(0x80).distance(&id(0)).share() - 0.5).abs() < 1e-12);
+        assert!((id(0xff).distance(&id(0)).share() - 255.0 / 256.0).abs() < 1e-12);
+        assert!(id(1).distance(&id(1)).share() < 1e-12);
     }
 
     #[test]
