@@ -15,6 +15,7 @@
 mod abuse;
 mod address;
 mod answer;
+pub mod baseline;
 mod callers;
 pub mod client;
 mod content;
