@@ -3,6 +3,7 @@
 mod batch;
 mod bytes;
 mod downloads;
+mod estimates;
 mod figures;
 mod progress;
 
@@ -13,6 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub use batch::{BatchProgress, BatchView};
 pub use bytes::BytesProgress;
 pub use downloads::Downloads;
+pub use estimates::{columns, interval, percent};
 pub use figures::{Figure, Figures, ratio, share};
 pub use progress::{Progress, View, per_minute};
 

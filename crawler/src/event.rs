@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use wire::bloom::Bloom;
 use wire::{InfoHash, NodeId};
 
 use crate::Contact;
@@ -79,6 +80,8 @@ pub struct LookupDone {
     pub queries: u32,
     /// Queries answered.
     pub answered: u32,
+    /// It found no nearer node to ask, rather than running out of time; false unless it was a full walk.
+    pub converged: bool,
     /// The nearest nodes that answered, nearest first; empty (and unallocated) unless it was a full walk.
     pub closest: Vec<Contact>,
     /// The nearest nodes that were asked or were not to be asked, nearest first; routers are not among them.
@@ -111,6 +114,8 @@ pub enum Answer {
         interval: Option<i64>,
         /// A write token for an announce was given.
         token: bool,
+        /// The seeds and the other peers that it stores, as filters (BEP 33), if it answers scrapes and has the torrent.
+        filters: Option<Box<[Bloom; 2]>>,
     },
     /// The node refused, with its code and text (BEP 5).
     Error {

@@ -73,8 +73,6 @@ pub(crate) enum Next {
 pub(crate) struct Finished {
     pub(crate) done: LookupDone,
     pub(crate) quiet: bool,
-    /// A full walk that found no nearer node to ask, rather than running out of time.
-    pub(crate) converged: bool,
 }
 
 /// The lookups that run, in slots of a fixed number, and those that wait for a slot.
@@ -281,12 +279,12 @@ impl Finished {
                 peers: 0,
                 queries: 0,
                 answered: 0,
+                converged: false,
                 closest: Vec::new(),
                 asked: [None; SPARES],
                 spare: [None; SPARES],
             },
             quiet,
-            converged: false,
         }
     }
 }

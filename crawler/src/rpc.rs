@@ -27,6 +27,8 @@ pub enum Question {
     FindNode(NodeId),
     /// Which peers, or else nodes near it, do you know for this torrent (BEP 5)?
     GetPeers(InfoHash),
+    /// How many peers do you know for this torrent (BEP 33)?
+    Scrape(InfoHash),
     /// Which infohashes do you store, and which nodes do you know near this point (BEP 51)?
     Sample(NodeId),
 }
@@ -37,7 +39,7 @@ impl Question {
         match self {
             Self::Ping => None,
             Self::FindNode(target) | Self::Sample(target) => Some(target),
-            Self::GetPeers(info_hash) => Some(info_hash.as_target()),
+            Self::GetPeers(info_hash) | Self::Scrape(info_hash) => Some(info_hash.as_target()),
         }
     }
 }
@@ -59,7 +61,7 @@ impl Request {
         match self {
             Self::Question(Question::Ping) => Asked::Ping,
             Self::Question(Question::FindNode(_)) => Asked::FindNode,
-            Self::Question(Question::GetPeers(_)) => Asked::GetPeers,
+            Self::Question(Question::GetPeers(_) | Question::Scrape(_)) => Asked::GetPeers,
             Self::Question(Question::Sample(_)) => Asked::Sample,
             Self::Announce { .. } => Asked::Announce,
         }

@@ -51,6 +51,24 @@ pub enum DhtCommand {
         #[command(flatten)]
         common: DhtCommon,
     },
+    /// How many nodes are there? Estimated from the distances of the nearest nodes to random points
+    Size {
+        /// Walks to random points; the interval is ±18% with 16, ±9% with 64
+        #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+        lookups: u32,
+        /// What every question takes
+        #[command(flatten)]
+        common: DhtCommon,
+    },
+    /// How many seeds and other peers does this torrent have? Estimated from filters (BEP 33)
+    Scrape {
+        /// 40 hex digits, or a magnet link
+        #[arg(value_name = "INFOHASH")]
+        info_hash: String,
+        /// What every question takes
+        #[command(flatten)]
+        common: DhtCommon,
+    },
     /// Which infohashes does this node store? (BEP 51)
     Sample {
         /// The node

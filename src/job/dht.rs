@@ -1,6 +1,8 @@
 //! `estudely dht`: one question to one node, or one lookup; answers to stdout, one a line.
 
 mod machine;
+mod scrape;
+mod size;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -39,7 +41,7 @@ pub fn run(command: &DhtCommand) -> anyhow::Result<Exit> {
     }
     let Started { stage, mut node, lab } =
         start::start(&net, &common.lab, Incoming::No, None, chance, Some(&common.data_dir))?;
-    if let Wish::Lookup(_) = wish {
+    if !matches!(wish, Wish::Ask(..)) {
         node.bootstrap(Time::ZERO);
     }
     let overall = (common.overall_timeout > 0).then(|| Time::from_secs(common.overall_timeout));
@@ -98,6 +100,8 @@ fn understand(command: &DhtCommand) -> anyhow::Result<(Typed, &DhtCommon)> {
                 common,
             )
         }
+        DhtCommand::Size { lookups, common } => (Typed::Size(*lookups), common),
+        DhtCommand::Scrape { info_hash, common } => (Typed::Scrape(swarm(info_hash)?), common),
         DhtCommand::Sample { node, target, common } => {
             let target = target.as_deref().map(id).transpose()?;
             (Typed::One(resolve(node)?, target.map(Question::Sample)), common)
@@ -110,6 +114,9 @@ enum Typed {
     /// One question to one node; `None` is a sample with a target chosen at random.
     One(SocketAddr, Option<Question>),
     Lookup(crawler::Target),
+    /// Random points are not chosen yet.
+    Size(u32),
+    Scrape(InfoHash),
 }
 
 impl Typed {
@@ -131,6 +138,8 @@ impl Typed {
                 }),
             ),
             Self::Lookup(target) => Wish::Lookup(target),
+            Self::Size(lookups) => Wish::Size(lookups, seed.derive("size")),
+            Self::Scrape(info_hash) => Wish::Scrape(info_hash),
         }
     }
 }
@@ -186,6 +195,7 @@ fn print_answer(from: SocketAddr, answer: &Answer) -> io::Result<bool> {
             num,
             interval,
             token,
+            ..
         } => {
             let version = version.as_deref().map_or_else(|| "no version".to_owned(), client);
             note(&format!(

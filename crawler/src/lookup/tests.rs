@@ -261,7 +261,7 @@ fn a_full_walk_ends_when_the_eight_nearest_have_answered() {
         }
     }
     let finished = bench.over().unwrap();
-    assert!(finished.converged);
+    assert!(finished.done.converged);
     let nearest: Vec<u8> = finished.done.closest.iter().map(|node| last(node.addr)).collect();
     assert_eq!(nearest, [0, 1, 2, 3, 4, 5, 6, 7]);
 }

@@ -186,12 +186,12 @@ impl Walk {
                 peers: u32::try_from(self.peers.len()).unwrap_or(u32::MAX),
                 queries: self.queries,
                 answered: self.answered,
+                converged: converged && full,
                 closest,
                 asked: from_fn(|_| asked.next().map(|held| held.contact.addr)),
                 spare: from_fn(|_| spare.next().map(|held| held.contact)),
             },
             quiet: self.quiet,
-            converged: converged && full,
         }
     }
 

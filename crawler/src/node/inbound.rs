@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use wire::bloom::{self, Bloom};
 use wire::krpc::{Body, Message, Query, Reply, error_code, query_transaction};
 use world::Time;
 
@@ -306,6 +307,13 @@ impl Node {
     }
 }
 
+/// Both filters of a scrape; a node that has only one kind of peers may leave the other out.
+fn filters(reply: &Reply<'_>) -> Option<Box<[Bloom; 2]>> {
+    let filter = |bytes: Option<&[u8; bloom::LEN]>| bytes.map_or_else(Bloom::new, |bytes| Bloom::from_bytes(*bytes));
+    let (seeds, peers) = (reply.bloom_seeds, reply.bloom_peers);
+    (seeds.is_some() || peers.is_some()).then(|| Box::new([filter(seeds), filter(peers)]))
+}
+
 fn whole_answer(rtt: Duration, version: Option<&[u8]>, reply: &Reply<'_>) -> Answer {
     Answer::Reply {
         id: reply.id,
@@ -317,5 +325,6 @@ fn whole_answer(rtt: Duration, version: Option<&[u8]>, reply: &Reply<'_>) -> Ans
         num: reply.num,
         interval: reply.interval,
         token: reply.token.is_some(),
+        filters: filters(reply),
     }
 }

@@ -118,7 +118,7 @@ impl Node {
     pub(super) fn finish(&mut self, now: Time, finished: Finished) {
         self.stats.announces_unsent += self.announces.end(now, finished.done.lookup);
         let target = finished.done.target.point();
-        if finished.converged {
+        if finished.done.converged {
             for (family, census) in [Family::V4, Family::V6].into_iter().zip(&mut self.census) {
                 let mut near = finished
                     .done
@@ -236,11 +236,11 @@ fn method(question: Question) -> Method<'static> {
     match question {
         Question::Ping => Method::Ping,
         Question::FindNode(target) => Method::FindNode { target },
-        Question::GetPeers(info_hash) => Method::GetPeers {
+        Question::GetPeers(info_hash) | Question::Scrape(info_hash) => Method::GetPeers {
             info_hash,
             noseed: false,
-            // Never a scrape: libtorrent answers that with filters instead of peers (crawlers F5).
-            scrape: false,
+            // Only where filters are wanted: libtorrent answers with them instead of peers (crawlers F5).
+            scrape: matches!(question, Question::Scrape(_)),
         },
         Question::Sample(target) => Method::SampleInfohashes { target },
     }

@@ -1,9 +1,14 @@
 //! One question as a machine.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use crawler::{Answer, Event, Node, Plan, Question, Target};
-use world::{Input, Machine, Output, Time};
+use wire::InfoHash;
+use world::{Input, Machine, Output, Seed, Time};
+
+use super::scrape::Scrape;
+use super::size::Size;
 
 /// What is to be asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,16 +17,20 @@ pub enum Wish {
     Ask(SocketAddr, Question),
     /// The network, by a lookup.
     Lookup(Target),
+    /// The network, how large it is, by so many lookups to points drawn from this seed.
+    Size(u32, Seed),
+    /// The nodes nearest to a torrent, how many peers it has.
+    Scrape(InfoHash),
 }
 
 /// What it tells.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Said {
-    /// A result of a lookup.
+    /// A result.
     Line(String),
     /// One node's answer.
     Answer(SocketAddr, Box<Answer>),
-    /// Something about the lookup.
+    /// Something about the results.
     Note(String),
     /// Nothing follows.
     Over,
@@ -30,71 +39,106 @@ pub enum Said {
 /// The inquiry.
 pub struct Inquiry {
     node: Node,
-    wish: Wish,
+    task: Task,
     overall: Option<Time>,
     begun: bool,
     over: bool,
-    later: Vec<Said>,
+    later: VecDeque<Said>,
+}
+
+enum Task {
+    Ask(SocketAddr, Question),
+    Lookup(Target),
+    Size(Size),
+    Scrape(Scrape),
 }
 
 impl Inquiry {
     /// Asks `wish` through `node`, until `overall` at the latest. A lookup begins once the node has joined.
     pub fn new(node: Node, wish: Wish, overall: Option<Time>) -> Self {
+        let task = match wish {
+            Wish::Ask(to, question) => Task::Ask(to, question),
+            Wish::Lookup(target) => Task::Lookup(target),
+            Wish::Size(lookups, seed) => Task::Size(Size::new(lookups, seed)),
+            Wish::Scrape(info_hash) => Task::Scrape(Scrape::new(info_hash)),
+        };
         Self {
             node,
-            wish,
+            task,
             overall,
             begun: false,
             over: false,
-            later: Vec::new(),
+            later: VecDeque::new(),
         }
     }
 
     fn begin(&mut self, now: Time) {
-        match self.wish {
-            Wish::Ask(to, question) => {
-                self.node.ask(now, to, question);
+        if !matches!(self.task, Task::Ask(..)) && !self.node.is_joined() {
+            return;
+        }
+        match &mut self.task {
+            Task::Ask(to, question) => {
+                self.node.ask(now, *to, *question);
             }
-            Wish::Lookup(_) if !self.node.is_joined() => return,
-            Wish::Lookup(Target::Node(target)) => {
-                self.node.find_node(now, target);
+            Task::Lookup(Target::Node(target)) => {
+                self.node.find_node(now, *target);
             }
-            Wish::Lookup(Target::Swarm(info_hash)) => {
-                self.node.get_peers(now, info_hash, Plan::full());
+            Task::Lookup(Target::Swarm(info_hash)) => {
+                self.node.get_peers(now, *info_hash, Plan::full());
             }
+            Task::Size(size) => size.begin(now, &mut self.node),
+            Task::Scrape(scrape) => scrape.begin(now, &mut self.node),
         }
         self.begun = true;
     }
 
-    fn on_event(&mut self, event: Event) -> Option<Said> {
-        let Wish::Lookup(wanted) = self.wish else {
-            let Event::Answer { from, answer, .. } = event else {
-                return None;
-            };
-            self.later.push(Said::Over);
-            return Some(Said::Answer(from, answer));
-        };
-        match event {
-            Event::Peers { peer, .. } => Some(Said::Line(peer.to_string())),
-            Event::LookupDone(done) if self.begun && done.target == wanted => {
-                self.later.push(Said::Over);
+    /// What an event says, into `later`.
+    fn on_event(&mut self, now: Time, event: Event) {
+        match (&mut self.task, event) {
+            (Task::Ask(..), Event::Answer { from, answer, .. }) => {
+                self.later.extend([Said::Answer(from, answer), Said::Over]);
+            }
+            (Task::Lookup(_), Event::Peers { peer, .. }) => self.later.push_back(Said::Line(peer.to_string())),
+            (Task::Lookup(wanted), Event::LookupDone(done)) if self.begun && done.target == *wanted => {
+                if let Target::Node(_) = wanted {
+                    let lines = done.closest.iter().map(|node| format!("{} {}", node.id, node.addr));
+                    self.later.extend(lines.map(Said::Line));
+                }
                 let note = format!(
                     "{} queries sent, {} answered, {} peers named",
                     done.queries, done.answered, done.peers
                 );
-                self.later.push(Said::Note(note));
-                if let Target::Node(_) = wanted {
-                    let lines = done
-                        .closest
-                        .iter()
-                        .rev()
-                        .map(|node| Said::Line(format!("{} {}", node.id, node.addr)));
-                    self.later.extend(lines);
-                }
-                self.later.pop()
+                self.later.extend([Said::Note(note), Said::Over]);
             }
-            _ => None,
+            (Task::Size(size), Event::LookupDone(done)) if self.begun => {
+                if size.note(&done) {
+                    self.conclude();
+                } else {
+                    size.begin(now, &mut self.node);
+                }
+            }
+            (Task::Scrape(scrape), Event::LookupDone(done)) if self.begun => {
+                if scrape.found(now, &mut self.node, &done) {
+                    self.conclude();
+                }
+            }
+            (Task::Scrape(scrape), Event::Answer { answer, .. }) => {
+                if scrape.heard(&answer) {
+                    self.conclude();
+                }
+            }
+            _ => {}
         }
+    }
+
+    /// All that there is to tell, and the end.
+    fn conclude(&mut self) {
+        match &self.task {
+            Task::Size(size) => self.later.extend(size.told()),
+            Task::Scrape(scrape) => self.later.extend(scrape.told()),
+            Task::Ask(..) | Task::Lookup(_) => {}
+        }
+        self.later.push_back(Said::Over);
     }
 }
 
@@ -112,12 +156,12 @@ impl Machine for Inquiry {
         if self.over {
             return None;
         }
-        if let Some(said) = self.later.pop() {
+        if let Some(said) = self.later.pop_front() {
             self.over = said == Said::Over;
             return Some(Output::Event(said));
         }
         if self.overall.is_some_and(|end| now >= end) {
-            self.later.push(Said::Over);
+            self.conclude();
             return Some(Output::Event(Said::Note(
                 "no more answers in the time given".to_owned(),
             )));
@@ -129,7 +173,9 @@ impl Machine for Inquiry {
             match output {
                 Output::Effect(effect) => return Some(Output::Effect(effect)),
                 Output::Event(event) => {
-                    if let Some(said) = self.on_event(event) {
+                    self.on_event(now, event);
+                    if let Some(said) = self.later.pop_front() {
+                        self.over = said == Said::Over;
                         return Some(Output::Event(said));
                     }
                 }
