@@ -358,6 +358,9 @@ pub fn frontier(net: &Net, retries: bool) -> frontier::Config {
 /// Routers are looked up for this long, all together.
 pub const RESOLVE_WITHIN: Duration = Duration::from_secs(10);
 
+/// How often a crawl estimates how much it saw: each time costs about a millisecond.
+pub const ESTIMATE_EVERY: Duration = Duration::from_secs(5);
+
 /// How often a crawl keeps its node's contacts on disk.
 pub const KEEP_STATE_EVERY: Duration = Duration::from_secs(5 * 60);
 

@@ -124,6 +124,13 @@ pub fn coverage(counts: &Counts) -> Option<Estimate> {
     })
 }
 
+/// By the number of keys.
+pub const SHARE_SEEN: Method = Method {
+    name: "keys seen of keys estimated",
+    counts: "share of the keys that nodes which answer samples hold",
+    assumes: "what is assumed of the number of keys; an estimate that is too low makes this too high",
+};
+
 /// The share of all keys that was seen, if there are as many as `keys` says.
 pub fn share_seen(counts: &Counts, keys: &Estimate) -> Estimate {
     let share = |keys: f64| {
@@ -137,7 +144,7 @@ pub fn share_seen(counts: &Counts, keys: &Estimate) -> Estimate {
         value: share(keys.value),
         low: share(keys.high),
         high: share(keys.low),
-        method: keys.method,
+        method: &SHARE_SEEN,
     }
 }
 

@@ -35,9 +35,14 @@ impl Census {
         self.walks.push((*target, share));
     }
 
+    /// The shares, by which the number of nodes can be estimated.
+    pub(crate) fn shares(&self) -> impl Iterator<Item = f64> {
+        self.walks.iter().map(|(_, share)| *share)
+    }
+
     /// Nodes that a lookup can find: `(L*k - 1) / sum of shares`, unbiased for uniform ids. `None` before the first walk.
     pub(crate) fn estimate(&self) -> Option<f64> {
-        let sum: f64 = self.walks.iter().map(|(_, share)| share).sum();
+        let sum: f64 = self.shares().sum();
         let count = u32::try_from(self.walks.len() * K).map(f64::from).unwrap_or_default();
         (sum > 0.0).then(|| (count - 1.0) / sum)
     }

@@ -8,6 +8,10 @@ use wire::{InfoHash, NodeId};
 
 use crate::Contact;
 use crate::lookup::SPARES;
+use crate::observation::Observation;
+
+/// Bytes kept of a name that comes with an announce.
+pub const NAME_HINT_MAX: usize = 255;
 
 /// One lookup, by number; never used twice in a run.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -139,12 +143,20 @@ pub enum Answer {
 pub enum Event {
     /// An infohash was shown to us.
     Sighting(Sighting),
+    /// A question of ours ended; told before what its answer shows, and only if [`Node::observe`](crate::Node::observe) was asked
+    /// for.
+    Observed(Observation),
     /// Somebody announced a peer to us, with a token that proves its address.
     Announced {
         /// The torrent, and the node that announced.
         sighting: Sighting,
         /// Where the peer says that it listens.
         peer: SocketAddr,
+        /// It says that it has the whole torrent (BEP 33).
+        seed: bool,
+        /// What it says that the torrent is called (`n`, of libtorrent), verbatim, [`NAME_HINT_MAX`] bytes at the most: a hint, for
+        /// nothing speaks for it. Kept only for an owner that observes ([`Node::observe`](crate::Node::observe)): it is allocated.
+        name: Option<Box<[u8]>>,
     },
     /// A peer of the torrent that a lookup is for; once for each distinct address.
     Peers {

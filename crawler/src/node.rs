@@ -31,6 +31,7 @@ mod announcing;
 mod commands;
 mod inbound;
 mod join;
+mod observing;
 mod outbound;
 mod outbox;
 mod owner;
@@ -72,6 +73,8 @@ pub struct Node {
     stats: Stats,
     asked: u64,
     stopping: bool,
+    /// Each question of ours, and what came of it, is told.
+    observing: bool,
     /// When the last poll found nothing to do. Nothing is due within [`outbound::BREATH`] of it, whatever a part says:
     /// a part that is wrong about its time costs a little waiting, not a spinning loop.
     idle_since: Option<Time>,
@@ -126,6 +129,7 @@ impl Node {
             stats: Stats::default(),
             asked: 0,
             stopping: false,
+            observing: false,
             idle_since: None,
             guard,
             config,

@@ -1,5 +1,6 @@
 //! `estudely crawl` and `estudely peers`: the crawl machine on sockets, its rows to files, its figures to people.
 
+mod estimates;
 mod machine;
 mod retries;
 mod schedule;
@@ -29,6 +30,7 @@ use crate::report::{self, Progress, View};
 
 use retries::Retries;
 
+pub use estimates::{Estimated, Estimates};
 pub use machine::{Crawl, Ending, Event, Limits};
 pub use schedule::Waiting;
 
@@ -145,6 +147,8 @@ struct Run<'a> {
     failure: Option<anyhow::Error>,
     hinted: Time,
     kept_state: Time,
+    /// The estimates as they were lately, for the display.
+    estimated: (Time, Estimated),
 }
 
 impl<'a> Run<'a> {
@@ -185,6 +189,7 @@ impl<'a> Run<'a> {
             failure: None,
             hinted: Time::ZERO,
             kept_state: Time::ZERO,
+            estimated: (Time::ZERO, Estimated::default()),
         })
     }
 
@@ -208,6 +213,7 @@ impl<'a> Run<'a> {
                 .line(&format!("node id is now {id}: it fits our address (BEP 42)")),
             Event::Pulse => {
                 self.keep_state(now, crawl);
+                self.estimate(now, crawl);
                 let figures = || summary::figures(&self.tally, crawl, now, &self.meter.read());
                 self.metrics.renew(figures);
                 if let Err(error) = self.retries.keep(now, crawl) {
@@ -228,10 +234,27 @@ impl<'a> Run<'a> {
             }
         }
         if self.progress.wants(now, self.tally.processed) {
-            self.progress.show(now, &view(&self.tally, crawl));
+            let estimated = &self.estimated.1;
+            self.progress.show(
+                now,
+                &View {
+                    coverage: estimated.coverage,
+                    keys: estimated.keys,
+                    ..view(&self.tally, crawl)
+                },
+            );
         }
         self.hint(now, crawl);
         ControlFlow::Continue(())
+    }
+
+    /// Estimates anew, now and then: that goes through all that was noted.
+    fn estimate(&mut self, now: Time, crawl: &Crawl) {
+        if now >= self.estimated.0 + config::ESTIMATE_EVERY
+            && let Some(node) = crawl.harvest().node()
+        {
+            self.estimated = (now, crawl.estimates().at_this_moment(node));
+        }
     }
 
     /// Keeps the node's contacts now and then, so that a crawl that is killed does not begin from the routers again.
@@ -321,5 +344,6 @@ fn view(tally: &summary::Tally, crawl: &Crawl) -> View {
         queries: node.map_or(0, |node| node.stats().sent.total()),
         answered: node.map_or(0, |node| node.stats().answered.total()),
         connections: crawl.harvest().pool().map_or(0, fetcher::Pool::connections),
+        ..View::default()
     }
 }

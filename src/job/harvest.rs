@@ -228,8 +228,9 @@ impl Harvest {
             if let Some(output) = self.node.as_mut().and_then(|node| node.poll(now, payload)) {
                 match output {
                     Output::Effect(effect) => return Some(Step::Effect(effect)),
-                    Output::Event(crawler::Event::Peers { info_hash, peer, .. }) => {
+                    Output::Event(event @ crawler::Event::Peers { info_hash, peer, .. }) => {
                         self.learn_peer(now, info_hash, peer);
+                        return Some(Step::Dht(event));
                     }
                     Output::Event(crawler::Event::LookupDone(done)) if self.is_ours(&done) => {
                         if let Target::Swarm(info_hash) = done.target {

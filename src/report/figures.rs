@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use store::{Counter, Counters};
 use world::{Member, Tally};
 
-use super::thousands;
+use analysis::Estimate;
+
+use super::{interval, percent, thousands};
 
 mod exposition;
 
@@ -23,6 +25,8 @@ pub struct Figure {
     kind: Kind,
     /// For metrics: one of many series that differ in this label.
     label: Option<Label>,
+    /// An end of an interval: people read it with its value.
+    is_end: bool,
 }
 
 /// What a number does in the course of a run.
@@ -102,6 +106,44 @@ impl Figures {
         }
     }
 
+    /// Adds an estimate of a number and the ends of its interval, under these three keys: `what` it is, in a few words. People
+    /// read them in one line.
+    pub fn estimate(&mut self, what: &str, keys: [&'static str; 3], estimate: &Estimate) {
+        self.interval(what, &interval(estimate), keys, estimate, |number| {
+            (number.round() as u64).into()
+        });
+    }
+
+    /// The same of a share.
+    pub fn estimated_share(&mut self, what: &str, keys: [&'static str; 3], estimate: &Estimate) {
+        self.interval(what, &percent(estimate), keys, estimate, Counter::from);
+    }
+
+    fn interval(
+        &mut self,
+        what: &str,
+        text: &str,
+        keys: [&'static str; 3],
+        estimate: &Estimate,
+        counter: impl Fn(f64) -> Counter,
+    ) {
+        let [value, low, high] = keys;
+        let method = estimate.method;
+        let counts = format!("{what}: {}", method.counts);
+        self.push(value, counter(estimate.value), Kind::Level, counts);
+        self.remark(format!(
+            "({text} at 95%, by {}; assumed: {})",
+            method.name, method.assumes
+        ));
+        for (key, end, which) in [(low, estimate.low, "lower"), (high, estimate.high, "upper")] {
+            let counts = format!("the {which} end of the 95% interval of {value}");
+            self.push(key, counter(end), Kind::Level, counts);
+            if let Some(figure) = self.last_mut() {
+                figure.is_end = true;
+            }
+        }
+    }
+
     /// Adds a count that is one series of its group's metric: the label is `name` and its value the key.
     pub fn labelled(&mut self, name: &'static str, key: &'static str, value: u64, counts: impl Into<String>) {
         self.push(key, value.into(), Kind::Total, counts.into());
@@ -135,6 +177,7 @@ impl Figures {
                 remark: String::new(),
                 kind,
                 label: None,
+                is_end: false,
             });
         }
     }
@@ -159,7 +202,7 @@ impl Figures {
         let mut text = String::new();
         for group in self.told() {
             let mut title = Some(&group.title);
-            for figure in group.figures.iter().filter(|figure| figure.is_told()) {
+            for figure in group.figures.iter().filter(|figure| figure.is_told() && !figure.is_end) {
                 if let Some(title) = title.take() {
                     let _ = writeln!(text, "# {title}");
                 }
@@ -214,6 +257,32 @@ mod tests {
     use crawler::stats::Drop;
 
     use super::*;
+
+    #[test]
+    fn an_estimate_is_one_line_for_people_and_three_numbers_for_programs() {
+        let mut figures = Figures::default();
+        figures.group("estimates", "Estimates");
+        let estimate = Estimate {
+            low: 90.0,
+            high: 120.0,
+            ..Estimate::exact(100.2, &analysis::size::ZONE)
+        };
+        figures.estimate("nodes", ["nodes", "nodes_low", "nodes_high"], &estimate);
+        let text = figures.text();
+        assert_eq!(text.lines().count(), 2);
+        assert!(
+            text.contains("(100 (90 to 120) at 95%, by zone density; assumed: ids"),
+            "{text}"
+        );
+        let Counter::Group(told) = &figures.counters()["estimates"] else {
+            panic!("a group")
+        };
+        let number = |key| told[key].clone();
+        assert_eq!(
+            [number("nodes"), number("nodes_low"), number("nodes_high")],
+            [100, 90, 120].map(Counter::Count)
+        );
+    }
 
     fn figures() -> Figures {
         let mut figures = Figures::default();

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use analysis::Estimate;
 use indicatif::ProgressBar;
 use world::Time;
 
-use super::{moving_line, note, plain, thousands};
+use super::{interval, moving_line, note, percent, plain, thousands};
 
 /// How often the display is redrawn at the most. Faster than a person reads, slower than a terminal minds.
 const REDRAW: Duration = Duration::from_millis(200);
@@ -34,6 +35,10 @@ pub struct View {
     pub answered: u64,
     /// TCP connections, dialled or open.
     pub connections: usize,
+    /// The share of what nodes show that was seen before.
+    pub coverage: Option<Estimate>,
+    /// Infohashes in the DHT.
+    pub keys: Option<Estimate>,
 }
 
 /// The progress of one run.
@@ -70,12 +75,13 @@ impl Progress {
         } else if view.processed / EVERY > self.lines {
             self.lines = view.processed / EVERY;
             note(&format!(
-                "Progress: {} infohashes processed, {:.1}/min, {} nodes queued, {} with metadata ({:.1}/min)",
+                "Progress: {} infohashes processed, {:.1}/min, {} nodes queued, {} with metadata ({:.1}/min){}",
                 self.lines * EVERY,
                 per_minute(view.processed, now),
                 view.queued,
                 view.fetched,
-                per_minute(view.fetched, now)
+                per_minute(view.fetched, now),
+                estimated(view, ", ")
             ));
         }
     }
@@ -109,7 +115,7 @@ impl Progress {
 
 fn line(view: &View, now: Time) -> String {
     format!(
-        "{} infohashes seen · {} processed · {} with metadata ({:.1}/min) · {} to retry · {} in work · {} connections · {} of {} queries answered",
+        "{} infohashes seen · {} processed · {} with metadata ({:.1}/min) · {} to retry · {} in work · {} connections · {} of {} queries answered{}",
         thousands(view.seen),
         thousands(view.processed),
         thousands(view.fetched),
@@ -119,7 +125,22 @@ fn line(view: &View, now: Time) -> String {
         view.connections,
         thousands(view.answered),
         thousands(view.queries),
+        estimated(view, " · "),
     )
+}
+
+/// How much there is and how much of it was seen, as far as it can be told.
+fn estimated(view: &View, before: &str) -> String {
+    let coverage = view
+        .coverage
+        .as_ref()
+        .map(|share| format!("coverage {}", percent(share)));
+    let keys = view
+        .keys
+        .as_ref()
+        .map(|keys| format!("about {} infohashes exist", interval(keys)));
+    let told = coverage.into_iter().chain(keys);
+    told.map(|text| format!("{before}{text}")).collect()
 }
 
 /// Per minute since the start.

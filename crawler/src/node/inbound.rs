@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use wire::bloom::{self, Bloom};
-use wire::krpc::{Body, Message, Query, Reply, error_code, query_transaction};
+use wire::krpc::{Body, Message, Method, Query, Reply, error_code, query_transaction};
 use world::Time;
 
 use super::Node;
 use crate::contacts::{Contact, Family};
-use crate::event::{Answer, Event, LookupId, Target};
+use crate::event::{Answer, Event, LookupId, NAME_HINT_MAX, Target};
+use crate::observation::Outcome;
 use crate::responder::{Heard, OurSide};
 use crate::rpc::{Asker, Call, Mismatch, Question, Request};
 use crate::stats::{Drop, Kind};
@@ -63,7 +64,15 @@ impl Node {
         match heard {
             Heard::Nothing => {}
             Heard::Sighting(sighting) => self.tell(Event::Sighting(sighting)),
-            Heard::Announce { sighting, peer } => self.tell(Event::Announced { sighting, peer }),
+            Heard::Announce { sighting, peer } => {
+                let (seed, name) = told_of_torrent(&query.method, self.observing);
+                self.tell(Event::Announced {
+                    sighting,
+                    peer,
+                    seed,
+                    name,
+                });
+            }
         }
         if !message.read_only {
             let contact = Contact {
@@ -136,6 +145,7 @@ impl Node {
             return self.fruitless(now, &call);
         }
         self.stats.answered.count(call.request.asked());
+        self.observed_answer(from, &call, Some(rtt), (message, reply));
         self.vote(now, from, message.ip);
         let contact = Contact {
             id: reply.id,
@@ -166,6 +176,7 @@ impl Node {
         if self.is_own_id(&reply.id) {
             return;
         }
+        self.observed_answer(from, call, None, (message, reply));
         let contact = Contact {
             id: reply.id,
             addr: from,
@@ -199,6 +210,7 @@ impl Node {
             }
             Mismatch::WrongId(call) => {
                 self.stats.drops.count(Drop::WrongId);
+                self.observed_failure(&call, Outcome::WrongId, None);
                 self.guard.answered(now, from);
                 if let Some(id) = call.id {
                     self.table(Family::of(&from)).suspect(&Contact { id, addr: from });
@@ -223,6 +235,7 @@ impl Node {
             Err(mismatch) => return self.disbelieve(now, from, mismatch),
         };
         self.stats.errors.count(call.request.asked());
+        self.observed_failure(&call, Outcome::Refused, Some(code));
         self.guard.refused(now, from, code);
         match call.asker {
             Asker::Upkeep | Asker::Announcer => {}
@@ -243,6 +256,7 @@ impl Node {
     /// A question was not answered in time.
     pub(super) fn unanswered(&mut self, now: Time, call: &Call) {
         self.stats.timeouts.count(call.request.asked());
+        self.observed_failure(call, Outcome::Timeout, None);
         self.guard.silent(now, call.to);
         if let Some(id) = call.id {
             let contact = Contact { id, addr: call.to };
@@ -304,6 +318,20 @@ impl Node {
                 *lost += 1;
             }
         });
+    }
+}
+
+/// What an announce says of its torrent besides: whether the peer has all of it, and what it is called.
+fn told_of_torrent(method: &Method<'_>, names: bool) -> (bool, Option<Box<[u8]>>) {
+    match method {
+        Method::AnnouncePeer { seed, name, .. } => {
+            let name = name.filter(|name| names && !name.is_empty());
+            (
+                *seed,
+                name.map(|name| name.iter().copied().take(NAME_HINT_MAX).collect()),
+            )
+        }
+        _ => (false, None),
     }
 }
 

@@ -481,7 +481,7 @@ fn an_announce_with_our_token_is_stored_and_told() {
     let peer = SocketAddr::from(([127, 9, 9, 9], 51413));
     announce(&mut net, at(2), peer, info_hash(5));
     let told = net.events.iter().find_map(|(addr, event)| match event {
-        Event::Announced { sighting, peer } if *addr == at(2) => Some((sighting.info_hash, *peer)),
+        Event::Announced { sighting, peer, .. } if *addr == at(2) => Some((sighting.info_hash, *peer)),
         _ => None,
     });
     assert_eq!(told, Some((info_hash(5), peer)));

@@ -8,6 +8,7 @@ use crawler::frontier::{Fate, Frontier, Outcome as Failed, Seen};
 use crawler::{Event as DhtEvent, Source};
 use world::{Input, Machine, Output, Seed, Time};
 
+use super::estimates::Estimates;
 use super::schedule::{Schedule, Waiting};
 use crate::job::harvest::{Attempt, Harvest, Harvested, Outcome, Step};
 
@@ -52,7 +53,8 @@ pub enum Event {
     Record(Harvested),
     /// A peer is done with.
     Attempt(Attempt),
-    /// Something for the summary that the DHT mind told: a node id that changed.
+    /// What the DHT mind told: sightings, announces and peers, each of which was acted upon; what came of our questions; a node id
+    /// that changed.
     Dht(DhtEvent),
     /// A second has passed: time to look at the figures.
     Pulse,
@@ -86,6 +88,7 @@ pub struct Crawl {
     /// When something new last came: a new infohash, or a record.
     last_news: Time,
     schedule: Schedule,
+    estimates: Estimates,
     sampling_paused: bool,
     pulsed: Time,
     /// The flow budget was used up when work was last wanted; the next pulse looks again.
@@ -94,7 +97,10 @@ pub struct Crawl {
 
 impl Crawl {
     /// `harvest` has a node; its sampler fills `frontier`.
-    pub fn new(harvest: Harvest, frontier: Frontier, limits: Limits, seed: Seed) -> Self {
+    pub fn new(mut harvest: Harvest, frontier: Frontier, limits: Limits, seed: Seed) -> Self {
+        if let Some(node) = harvest.node_mut() {
+            node.observe(true);
+        }
         Self {
             harvest,
             frontier,
@@ -105,6 +111,7 @@ impl Crawl {
             asked_for: 0,
             last_news: Time::ZERO,
             schedule: Schedule::new(seed),
+            estimates: Estimates::new(seed),
             sampling_paused: false,
             pulsed: Time::ZERO,
             starved: false,
@@ -124,6 +131,11 @@ impl Crawl {
     /// Which infohash next, and how many were ever seen.
     pub fn frontier(&self) -> &Frontier {
         &self.frontier
+    }
+
+    /// What is known for estimates of the whole.
+    pub fn estimates(&self) -> &Estimates {
+        &self.estimates
     }
 
     /// Infohashes that wait for another round, those that are tried again right now included; in no order.
@@ -269,21 +281,19 @@ impl Crawl {
         self.harvest.has_slot() && self.limits.max_infohashes.is_none_or(|most| self.taken < most)
     }
 
-    fn on_dht(&mut self, now: Time, event: DhtEvent) -> Option<Event> {
+    fn on_dht(&mut self, now: Time, event: &DhtEvent) {
         match event {
             // Clients walk to random points with get_peers, and who asks holds nothing: no torrent need be there, and
             // where one is, its holders show it.
-            DhtEvent::Sighting(sighting) if sighting.source == Source::GetPeers => {
-                self.asked_for += 1;
-                None
-            }
+            DhtEvent::Sighting(sighting) if sighting.source == Source::GetPeers => self.asked_for += 1,
             DhtEvent::Sighting(sighting) | DhtEvent::Announced { sighting, .. } => {
-                if self.frontier.sighted(now, &sighting) == Seen::New {
+                self.estimates.sighted(sighting);
+                if self.frontier.sighted(now, sighting) == Seen::New {
                     self.last_news = now;
                 }
-                None
             }
-            other => Some(Event::Dht(other)),
+            DhtEvent::Observed(observation) => self.estimates.observed(observation),
+            _ => {}
         }
     }
 
@@ -327,7 +337,10 @@ impl Machine for Crawl {
                     attempt.round += self.schedule.tries(&attempt.info_hash);
                     Some(Event::Attempt(attempt))
                 }
-                Step::Dht(event) => self.on_dht(now, event),
+                Step::Dht(event) => {
+                    self.on_dht(now, &event);
+                    Some(Event::Dht(event))
+                }
             };
             if let Some(event) = event {
                 return Some(Output::Event(event));

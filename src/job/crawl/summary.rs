@@ -58,6 +58,7 @@ pub(super) fn figures(tally: &Tally, crawl: &Crawl, now: Time, counters: &Counte
     let mut figures = Figures::default();
     infohashes(&mut figures, tally, crawl, now);
     dht(&mut figures, tally, crawl);
+    estimates(&mut figures, crawl);
     manners(&mut figures, crawl);
     fetch(&mut figures, crawl);
     host(&mut figures, counters);
@@ -182,13 +183,61 @@ fn dht(figures: &mut Figures, tally: &Tally, crawl: &Crawl) {
         gauges.tables.iter().map(|table| table.nodes as u64).sum(),
         "nodes in the routing tables at the end",
     );
-    figures.figure(
-        "network",
-        gauges.global_nodes,
-        "nodes that a lookup can find, estimated from their density (order statistics)",
-    );
     figures.group("drops", "Datagrams without effect, by reason");
     figures.reasons(&stats.drops);
+}
+
+fn estimates(figures: &mut Figures, crawl: &Crawl) {
+    let Some(node) = crawl.harvest().node() else { return };
+    let estimated = crawl.estimates().at_this_moment(node);
+    figures.group("estimates", "Estimates, from samples and walks alone");
+    let [v4, v6] = &estimated.nodes;
+    for (what, keys, number) in [
+        ("nodes (IPv4)", ["nodes_ipv4", "nodes_ipv4_low", "nodes_ipv4_high"], v4),
+        ("nodes (IPv6)", ["nodes_ipv6", "nodes_ipv6_low", "nodes_ipv6_high"], v6),
+        ("infohashes", ["keys", "keys_low", "keys_high"], &estimated.keys),
+        (
+            "infohashes, another way",
+            ["keys_by_halves", "keys_by_halves_low", "keys_by_halves_high"],
+            &estimated.keys_by_halves,
+        ),
+    ] {
+        if let Some(number) = number {
+            figures.estimate(what, keys, number);
+        }
+    }
+    for (what, keys, share) in [
+        (
+            "coverage",
+            ["coverage", "coverage_low", "coverage_high"],
+            &estimated.coverage,
+        ),
+        (
+            "coverage where it is lowest, of sixteen parts of the key space",
+            ["lowest_coverage", "lowest_coverage_low", "lowest_coverage_high"],
+            &estimated.lowest,
+        ),
+        ("infohashes seen", ["seen", "seen_low", "seen_high"], &estimated.seen),
+    ] {
+        if let Some(share) = share {
+            figures.estimated_share(what, keys, share);
+        }
+    }
+    figures.level(
+        "made_of_nodes",
+        estimated.counts.nodes,
+        "nodes whose samples the estimates are made of",
+    );
+    figures.level(
+        "made_of_keys",
+        estimated.counts.distinct,
+        "infohashes of these samples that account was kept of",
+    );
+    figures.level(
+        "one_in",
+        estimated.counts.one_in,
+        "account was kept of one infohash in so many",
+    );
 }
 
 fn manners(figures: &mut Figures, crawl: &Crawl) {

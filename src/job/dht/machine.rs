@@ -94,40 +94,37 @@ impl Inquiry {
 
     /// What an event says, into `later`.
     fn on_event(&mut self, now: Time, event: Event) {
-        match (&mut self.task, event) {
+        let is_last = match (&mut self.task, event) {
             (Task::Ask(..), Event::Answer { from, answer, .. }) => {
-                self.later.extend([Said::Answer(from, answer), Said::Over]);
+                self.later.push_back(Said::Answer(from, answer));
+                true
             }
-            (Task::Lookup(_), Event::Peers { peer, .. }) => self.later.push_back(Said::Line(peer.to_string())),
+            (Task::Lookup(_), Event::Peers { peer, .. }) => {
+                self.later.push_back(Said::Line(peer.to_string()));
+                false
+            }
             (Task::Lookup(wanted), Event::LookupDone(done)) if self.begun && done.target == *wanted => {
                 if let Target::Node(_) = wanted {
                     let lines = done.closest.iter().map(|node| format!("{} {}", node.id, node.addr));
                     self.later.extend(lines.map(Said::Line));
                 }
-                let note = format!(
+                self.later.push_back(Said::Note(format!(
                     "{} queries sent, {} answered, {} peers named",
                     done.queries, done.answered, done.peers
-                );
-                self.later.extend([Said::Note(note), Said::Over]);
+                )));
+                true
             }
             (Task::Size(size), Event::LookupDone(done)) if self.begun => {
-                if size.note(&done) {
-                    self.conclude();
-                } else {
-                    size.begin(now, &mut self.node);
-                }
+                let is_last = size.note(&done);
+                size.begin(now, &mut self.node);
+                is_last
             }
-            (Task::Scrape(scrape), Event::LookupDone(done)) if self.begun => {
-                if scrape.found(now, &mut self.node, &done) {
-                    self.conclude();
-                }
-            }
-            (Task::Scrape(scrape), Event::Answer { answer, .. }) => {
-                if scrape.heard(&answer) {
-                    self.conclude();
-                }
-            }
-            _ => {}
+            (Task::Scrape(scrape), Event::LookupDone(done)) if self.begun => scrape.found(now, &mut self.node, &done),
+            (Task::Scrape(scrape), Event::Answer { answer, .. }) => scrape.heard(&answer),
+            _ => false,
+        };
+        if is_last {
+            self.conclude();
         }
     }
 

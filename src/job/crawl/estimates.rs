@@ -1,0 +1,123 @@
+//! How much of the DHT there is and how much of it this crawl saw, as far as its samples and walks tell.
+//!
+//! Samples only. What others ask us for or announce to us comes from the neighbourhood of our own id and from whoever likes to talk
+//! to us: mixed in, it would make a sample of nothing.
+
+use analysis::{Counts, Estimate, Incidence, richness, size};
+use crawler::observation::{Observation, Outcome};
+use crawler::{Family, K, Node, Sighting, Source};
+use world::{KeyedState, Seed};
+
+/// Keys and nodes of which account is kept; of more, a fair share. An estimate from so many is off by half a percent for that.
+const MOST: usize = 65_536;
+
+/// What a node may store at the most, as far as it is believed (network-model 4.7).
+const NUM_MAX: i64 = 16_384;
+
+/// What was noted for estimates.
+#[derive(Debug)]
+pub struct Estimates {
+    samples: Incidence<KeyedState>,
+    /// Nodes that answered anything: how many of all were met.
+    met: Incidence<KeyedState>,
+}
+
+/// The estimates at one moment. What cannot be estimated yet is `None`.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Estimated {
+    /// Nodes of the IPv4 and of the IPv6 DHT.
+    pub nodes: [Option<Estimate>; 2],
+    /// Infohashes in the DHT.
+    pub keys: Option<Estimate>,
+    /// The same, by another way.
+    pub keys_by_halves: Option<Estimate>,
+    /// The share of them that was seen.
+    pub seen: Option<Estimate>,
+    /// The share of showings that are of infohashes seen before.
+    pub coverage: Option<Estimate>,
+    /// The same where it is lowest, of sixteen parts of the key space.
+    pub lowest: Option<Estimate>,
+    /// What they are made of.
+    pub counts: Counts,
+}
+
+impl Estimates {
+    pub(super) fn new(seed: Seed) -> Self {
+        Self {
+            samples: Incidence::new(seed.derive("estimates").hasher(), MOST),
+            met: Incidence::new(seed.derive("nodes met").hasher(), MOST),
+        }
+    }
+
+    /// A node answered or did not.
+    pub(super) fn observed(&mut self, observation: &Observation) {
+        let answered = matches!(observation.outcome, Outcome::Answer | Outcome::Late);
+        let (true, Some(id)) = (answered, &observation.id) else {
+            return;
+        };
+        self.met.read(id, 0);
+        if let Some(store) = &observation.store {
+            self.samples.read(id, believed(store.num, store.shown));
+        }
+    }
+
+    /// An infohash was shown.
+    pub(super) fn sighted(&mut self, sighting: &Sighting) {
+        if let Source::Sample { .. } = sighting.source {
+            self.samples.note(&sighting.from.id, &sighting.info_hash);
+        }
+    }
+
+    /// What follows from it, and from the walks of `node`.
+    pub fn at_this_moment(&self, node: &Node) -> Estimated {
+        let counts = self.samples.counts();
+        let k = u32::try_from(K).unwrap_or(u32::MAX);
+        let nodes = [Family::V4, Family::V6].map(|family| size::order_statistics(node.walks(family), k));
+        let all: f64 = nodes.iter().flatten().map(|nodes| nodes.value).sum();
+        // A node that answers is sampled first of all, so those met are to all as those read are to all that can be read.
+        let met = self.met.counts().nodes as f64;
+        let read_share = if all > 0.0 { (met / all).min(1.0) } else { 0.0 };
+        let chance = counts.shown_share() * read_share;
+        let keys = richness::chao2(&counts, chance);
+        Estimated {
+            nodes,
+            keys,
+            keys_by_halves: richness::chapman(&counts, chance),
+            seen: keys.map(|keys| richness::share_seen(&counts, &keys)),
+            coverage: richness::coverage(&counts),
+            lowest: self
+                .samples
+                .by_zone(4)
+                .iter()
+                .filter_map(richness::coverage)
+                .min_by(|one, other| one.value.total_cmp(&other.value)),
+            counts,
+        }
+    }
+}
+
+/// How many infohashes a node stores, as far as it is believed: what it shows is all, or a part of 20 at least (network-model 4.7).
+fn believed(num: Option<i64>, shown: u16) -> u32 {
+    let shown = u32::from(shown);
+    let num = num.filter(|num| shown >= 20 && (i64::from(shown)..=NUM_MAX).contains(num));
+    num.and_then(|num| u32::try_from(num).ok()).unwrap_or(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::believed;
+
+    #[test]
+    fn a_number_is_believed_if_it_agrees_with_what_is_shown() {
+        for (num, shown, want) in [
+            (Some(135), 20, 135),
+            (Some(7), 7, 7),
+            (Some(7), 20, 20),
+            (Some(500), 7, 7),
+            (Some(i64::MAX), 20, 20),
+            (None, 20, 20),
+        ] {
+            assert_eq!(believed(num, shown), want, "{num:?} {shown}");
+        }
+    }
+}
