@@ -4,6 +4,7 @@ mod crawl;
 mod dht;
 mod download;
 mod lab;
+mod simulate;
 mod torrent;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ pub use crawl::{CrawlArgs, Encryption, NetArgs, Observed, OutArgs, Profile};
 pub use dht::{DhtArgs, DhtCommand, DhtCommon};
 pub use download::{Allocation, DownloadArgs, SeedArgs, SwarmArgs};
 pub use lab::{InsideLabArgs, LabArgs, LabProfile};
+pub use simulate::{Policy, SimulateArgs, World};
 pub use torrent::{CreateArgs, VerifyArgs};
 
 /// Survey BitTorrent's Mainline DHT.
@@ -58,6 +60,8 @@ pub enum Command {
     Dht(Box<DhtArgs>),
     /// Run a private DHT with peers on loopback, to try anything on
     Lab(LabArgs),
+    /// Compare crawl policies in virtual time, on a whole pretend DHT in memory: no packet is sent
+    Simulate(SimulateArgs),
     /// Print what is in a .torrent file, an info dictionary, libtorrent's resume data or a magnet link
     Show(ShowArgs),
     /// Make a .torrent file of a file or a directory: v1, v2 or both

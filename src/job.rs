@@ -11,6 +11,7 @@ pub mod hashing;
 pub mod lab;
 pub mod metrics;
 pub mod show;
+pub mod simulate;
 pub mod verify;
 
 pub mod start;
@@ -34,6 +35,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Seed(args) => download::seed(args),
         Command::Dht(args) => dht::run(&args.command),
         Command::Lab(args) => lab::run(args),
+        Command::Simulate(args) => simulate::run(args),
         Command::Show(args) => show::run(args),
         Command::Create(args) => create::run(args),
         Command::Verify(args) => verify::run(args),

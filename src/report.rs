@@ -6,6 +6,7 @@ mod downloads;
 mod estimates;
 mod figures;
 mod progress;
+mod simulated;
 
 use std::io::{self, IsTerminal, Write};
 
@@ -17,6 +18,7 @@ pub use downloads::Downloads;
 pub use estimates::{columns, interval, percent};
 pub use figures::{Figure, Figures, ratio, share};
 pub use progress::{Progress, View, per_minute};
+pub use simulated::SimulateProgress;
 
 /// One line for people: `# ` before it, so that a log is told from rows.
 pub fn note(text: &str) {

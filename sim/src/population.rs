@@ -145,6 +145,21 @@ impl Population {
         hasher.finalize().into()
     }
 
+    /// How many nodes are alive.
+    pub fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Every infohash that somebody announced, in ascending order.
+    pub fn infohashes(&self) -> impl Iterator<Item = InfoHash> {
+        self.keys.all().iter().map(|key| key.infohash)
+    }
+
+    /// How many peers are listed of an infohash; `None` if nobody ever announced it.
+    pub fn listed(&self, infohash: &InfoHash) -> Option<u32> {
+        self.find(infohash).map(|key| key.peers)
+    }
+
     pub(crate) fn truth_of(&self, key: &Key) -> Truth {
         let torrent = self.torrent(key);
         let number = |of: fn(&Torrent) -> u64| torrent.as_ref().map_or(0, of);

@@ -10,7 +10,6 @@
 )]
 
 mod policy;
-mod syns;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,9 +20,10 @@ use clap::Parser;
 use estudely::args::{Cli, Command};
 use estudely::config;
 use estudely::job::harvest::Harvest;
+use estudely::job::simulate::syns::{Counted, Syns};
 use policy::{Done, Ours, Serial, Wanted};
 use sim::{Lab, Plan, Profile};
-use syns::{Counted, Syns};
+
 use transport::Transport;
 use wire::InfoHash;
 use world::{Machine, Member as _, Seed, Tally, Time, Via};

@@ -32,3 +32,20 @@ pub trait Machine {
     /// When to send [`Input::Tick`] if nothing else happens first; `None` if only an input can change anything.
     fn deadline(&self) -> Option<Time>;
 }
+
+/// A machine that is chosen while the program runs.
+impl<M: Machine + ?Sized> Machine for Box<M> {
+    type Event = M::Event;
+
+    fn handle(&mut self, now: Time, input: Input<'_>) {
+        (**self).handle(now, input);
+    }
+
+    fn poll(&mut self, now: Time, payload: &mut Vec<u8>) -> Option<Output<M::Event>> {
+        (**self).poll(now, payload)
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        (**self).deadline()
+    }
+}

@@ -11,25 +11,28 @@ const UTP_SYN: u8 = 0x41;
 
 /// Packets that begin something.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub(crate) struct Syns {
+pub struct Syns {
     /// TCP connections asked for.
-    pub(crate) dials: u64,
+    pub dials: u64,
     /// SYN packets of these: the first, and those that Linux sends again while nothing has come back and nobody has given
     /// up.
-    pub(crate) tcp: u64,
+    pub tcp: u64,
     /// uTP SYNs, repeated ones included.
-    pub(crate) utp: u64,
+    pub utp: u64,
 }
 
 /// A machine, and what its effects cost.
-pub(crate) struct Counted<M> {
-    pub(crate) machine: M,
-    pub(crate) syns: Syns,
+pub struct Counted<M> {
+    /// The machine.
+    pub machine: M,
+    /// What it has cost so far.
+    pub syns: Syns,
     dialling: BTreeMap<ConnId, Time>,
 }
 
 impl<M> Counted<M> {
-    pub(crate) fn new(machine: M) -> Self {
+    /// A machine that has cost nothing yet.
+    pub fn new(machine: M) -> Self {
         Self {
             machine,
             syns: Syns::default(),

@@ -1,0 +1,151 @@
+//! `estudely simulate`: crawl policies in virtual time, each in a world of its own from the same seed.
+//!
+//! The machine under test is that of the real job, the world is `sim`; nothing is sent. Paths, losses and what peers do
+//! are drawn by coordinates, so two policies that do the same meet the same.
+
+pub mod load;
+mod ours;
+pub mod policy;
+pub mod result;
+pub mod syns;
+pub mod watch;
+mod write;
+
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+
+use clap::Parser;
+use sim::{Ended, Lab, Plan, Profile};
+use world::{Seed, Time};
+
+use crate::args::{Cli, Command, CrawlArgs, Policy, SimulateArgs, World};
+use crate::bad_input;
+use crate::config;
+use crate::exit::Exit;
+use crate::job::start::Chance;
+use crate::report::{self, SimulateProgress};
+
+use policy::Setup;
+use result::Outcome;
+use watch::Watched;
+
+/// Where the client is. Its port is the first that a crawl tries.
+const CLIENT: &str = "127.0.0.1:6881";
+
+/// Points of a series.
+const POINTS: u32 = 120;
+
+/// Torrents for each living node: with a holder for each announce, nodes then store as many keys as they were seen to
+/// (network-model F3, section 2.1).
+const TORRENTS_PER_NODE: u32 = 4;
+
+/// Runs every policy, and tells.
+///
+/// # Errors
+///
+/// [`BadInput`](crate::exit::BadInput) for what was typed; what the disk refused.
+pub fn run(args: &SimulateArgs) -> anyhow::Result<Exit> {
+    if !(args.hours > 0.0 && args.hours <= 24.0 * 31.0) {
+        bad_input!("--hours {}: above 0, and 744 (a month) at the most", args.hours);
+    }
+    let out = args.out.as_deref().map(write::Out::open).transpose()?;
+    let started = host::unix_now();
+    let mut outcomes = Vec::new();
+    for &policy in &args.policy {
+        outcomes.push(simulate(args, policy)?);
+    }
+    report::text(&result::table(args, &outcomes));
+    if let Some(out) = &out {
+        out.write(args, started, &outcomes)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// One policy, from its start to the end of the time.
+///
+/// # Errors
+///
+/// When the settings of the crawl that it stands for are refused.
+pub fn simulate(args: &SimulateArgs, policy: Policy) -> anyhow::Result<Outcome> {
+    let began = host::unix_millis();
+    let mut lab = lab(args);
+    let setup = setup(args, &lab)?;
+    let built = host::unix_millis();
+    let until = Time::ZERO + std::time::Duration::from_secs_f64(args.hours * 3600.0);
+    let every = until.since(Time::ZERO) / POINTS;
+    let mut watched = Watched::new(policy.compose(&setup), every, setup.chance.seed);
+    let plan = Plan {
+        client: setup.client,
+        until,
+        stop: None,
+    };
+    let mut progress = SimulateProgress::new(policy.label(), until);
+    let (_, ended) = sim::run(&plan, &mut watched, &mut lab, Time::ZERO, &mut |now, _, point| {
+        progress.show(now, point.queries, point.infohashes, point.metadata);
+        ControlFlow::Continue(())
+    });
+    progress.finish();
+    if ended == Ended::Stuck {
+        anyhow::bail!(
+            "{}: the crawl kept a deadline in the past (a bug); repeat it with --seed {}",
+            policy.label(),
+            args.seed
+        );
+    }
+    let walls = [built - began, host::unix_millis() - built];
+    Ok(Outcome::new(policy, &watched, &lab, walls))
+}
+
+fn lab(args: &SimulateArgs) -> Lab {
+    let torrents = args.torrents.unwrap_or(args.nodes * TORRENTS_PER_NODE);
+    let config = sim::Config {
+        nodes: args.nodes as usize,
+        torrents: torrents as usize,
+        port: 6881,
+        profile: profile(args.profile),
+    };
+    Lab::new(config, Seed::from_number(args.seed).derive("lab"))
+}
+
+fn profile(world: World) -> Profile {
+    match world {
+        World::Ideal => Profile::ideal(),
+        World::Realistic => Profile::realistic(),
+        World::Hostile => Profile::hostile(),
+    }
+}
+
+/// The settings of a real crawl at this rate, which never ends by itself.
+fn setup(args: &SimulateArgs, lab: &Lab) -> anyhow::Result<Setup> {
+    let crawl = crawl_args(args)?;
+    let client: SocketAddr = CLIENT.parse()?;
+    Ok(Setup {
+        net: config::net(&crawl.net, Some("simulation".to_owned()))?,
+        args: crawl,
+        chance: Chance {
+            seed: Seed::from_number(args.seed),
+            number: args.seed,
+        },
+        client,
+        router: lab.bootstrap(),
+    })
+}
+
+/// What somebody with this line would type.
+fn crawl_args(args: &SimulateArgs) -> anyhow::Result<Box<CrawlArgs>> {
+    let rate = args.rate.to_string();
+    let words = [
+        "estudely",
+        "crawl",
+        "--stdout-only",
+        "--max-infohashes",
+        "0",
+        "--overall-timeout",
+        "0",
+    ];
+    let line = ["--profile", "vps", "--rate", &rate];
+    match Cli::try_parse_from(words.iter().chain(&line))?.command {
+        Command::Crawl(args) => Ok(args),
+        other => anyhow::bail!("not a crawl: {other:?}"),
+    }
+}

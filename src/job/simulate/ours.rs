@@ -1,0 +1,68 @@
+//! What `estudely crawl` does: the very machine of the job.
+
+use std::collections::BTreeSet;
+
+use crawler::{Event as DhtEvent, Families, Node};
+use world::{Input, Machine, Output, Time};
+
+use super::policy::{Setup, Told};
+use crate::config;
+use crate::job::crawl::{self, Crawl, Event, Yield};
+use crate::job::harvest::Outcome;
+
+/// A crawl that tells what the simulation asks of every policy.
+pub(super) struct Ours {
+    crawl: Crawl,
+}
+
+impl Ours {
+    pub(super) fn new(setup: &Setup) -> Self {
+        let families = Families { v4: true, v6: false };
+        let config = config::node(
+            &setup.net,
+            families,
+            vec![setup.router],
+            Some(config::sampling(&setup.net)),
+        );
+        let mut node = Node::new(config, setup.chance.seed.derive("node"), None);
+        node.own_address(setup.client);
+        let crawl = crawl::compose(
+            &setup.args,
+            Yield::Metadata,
+            &setup.net,
+            setup.chance,
+            node,
+            &BTreeSet::new(),
+        );
+        Self { crawl }
+    }
+}
+
+impl Machine for Ours {
+    type Event = Told;
+
+    fn handle(&mut self, now: Time, input: Input<'_>) {
+        self.crawl.handle(now, input);
+    }
+
+    fn poll(&mut self, now: Time, payload: &mut Vec<u8>) -> Option<Output<Told>> {
+        loop {
+            let told = match self.crawl.poll(now, payload)? {
+                Output::Effect(effect) => return Some(Output::Effect(effect)),
+                Output::Event(Event::Dht(DhtEvent::Sighting(sighting) | DhtEvent::Announced { sighting, .. })) => {
+                    Told::Sighting(sighting)
+                }
+                Output::Event(Event::Record(harvested)) => match harvested.outcome {
+                    Outcome::Metadata(raw) => Told::Metadata(harvested.info_hash, raw),
+                    _ => Told::Failed(harvested.info_hash),
+                },
+                Output::Event(Event::Attempt(_) | Event::Dht(_) | Event::Pulse | Event::Over(_)) => continue,
+            };
+            return Some(Output::Event(told));
+        }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.crawl.deadline()
+    }
+}

@@ -1,0 +1,58 @@
+//! The seam: a policy is a machine that asks a DHT and tells what it finds. What it costs is counted outside of it, so
+//! all are counted alike.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crawler::Sighting;
+use wire::InfoHash;
+use world::Machine;
+
+use super::ours;
+use crate::args::{CrawlArgs, Policy};
+use crate::config::Net;
+use crate::job::start::Chance;
+
+/// What a policy tells.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Told {
+    /// An infohash was shown to it and it believes that: for the first time or again, in a sample or by who asked or announced.
+    Sighting(Sighting),
+    /// It has the info dictionary of this one, verified.
+    Metadata(InfoHash, Arc<Vec<u8>>),
+    /// It is done with this one and has no info dictionary.
+    Failed(InfoHash),
+}
+
+/// A policy at work.
+pub type Client = Box<dyn Machine<Event = Told>>;
+
+/// What a policy is made from: the settings of a real crawl, the same for all.
+pub struct Setup {
+    /// The flags of `estudely crawl` that the simulation stands for.
+    pub args: Box<CrawlArgs>,
+    /// What they mean: rate, flows, connections.
+    pub net: Net,
+    /// Where its chance comes from.
+    pub chance: Chance,
+    /// Where it is.
+    pub client: SocketAddr,
+    /// Where it begins.
+    pub router: SocketAddr,
+}
+
+impl Policy {
+    /// What tables and files call it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Estudely => "estudely",
+        }
+    }
+
+    /// The policy, ready to run.
+    pub fn compose(self, setup: &Setup) -> Client {
+        match self {
+            Self::Estudely => Box::new(ours::Ours::new(setup)),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What a simulated crawl came to, held against the truth that the simulator knows.
+
+use std::fmt::Write as _;
+
+use sim::Lab;
+
+use super::load::quantile;
+use super::watch::{Asked, Point, Watched};
+use crate::args::{Policy, SimulateArgs};
+use crate::report::thousands;
+
+/// Zones of the key space by which coverage is told: the first six bits.
+pub const ZONES: usize = 64;
+
+/// What one policy came to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Who crawled.
+    pub policy: Policy,
+    /// The course of it; the last is the end.
+    pub points: Vec<Point>,
+    /// Queries by method, in the order of [`Asked`].
+    pub queries: world::Tally<Asked>,
+    /// Hours of hosts by their queries.
+    pub load: Vec<u64>,
+    /// Hosts asked.
+    pub hosts: usize,
+    /// Infohashes planted, and of these found, by the first six bits.
+    pub zones: [(u64, u64); ZONES],
+    /// Infohashes believed that nobody ever announced.
+    pub forged: u64,
+    /// Share with one listed peer among all planted infohashes that have a listed peer, and among those found.
+    pub one_peer: (f64, f64),
+    /// Times that somebody asked for an infohash.
+    pub asked_for: u64,
+    /// Nodes that began to ignore the client.
+    pub bans: u64,
+    /// Living nodes at the start, and those of them that answer strangers.
+    pub nodes: (u64, u64),
+    /// Milliseconds to make the world, and to run it.
+    pub walls: [u64; 2],
+    /// Equal for equal runs.
+    pub fingerprint: u64,
+}
+
+impl Outcome {
+    pub(super) fn new(policy: Policy, watched: &Watched, lab: &Lab, walls: [u64; 2]) -> Self {
+        let population = lab.population();
+        let mut zones = [(0, 0); ZONES];
+        let mut planted = Singles::default();
+        for infohash in population.infohashes() {
+            zones[zone(&infohash)].0 += 1;
+            planted.count(population.listed(&infohash));
+        }
+        let (mut found, mut forged) = (Singles::default(), 0);
+        for infohash in watched.seen() {
+            let listed = population.listed(infohash);
+            if listed.is_some() {
+                zones[zone(infohash)].1 += 1;
+                found.count(listed);
+            } else {
+                forged += 1;
+            }
+        }
+        Self {
+            policy,
+            points: watched.points().to_vec(),
+            queries: *watched.queries(),
+            load: watched.load().histogram(),
+            hosts: watched.load().hosts(),
+            zones,
+            forged,
+            one_peer: (planted.share(), found.share()),
+            asked_for: watched.asked_for(),
+            bans: lab.counts().bans,
+            nodes: (population.nodes() as u64, population.answering().0 as u64),
+            walls,
+            fingerprint: watched.fingerprint(),
+        }
+    }
+
+    /// Where it stood in the end.
+    pub fn last(&self) -> Point {
+        self.points.last().copied().unwrap_or_default()
+    }
+
+    /// Infohashes planted, and of these found.
+    pub fn coverage(&self) -> (u64, u64) {
+        let sum = |(all, found), zone: &(u64, u64)| (all + zone.0, found + zone.1);
+        self.zones.iter().fold((0, 0), sum)
+    }
+}
+
+fn zone(infohash: &wire::InfoHash) -> usize {
+    usize::from(infohash.as_bytes()[0] >> 2)
+}
+
+/// Infohashes with listed peers, and those with one.
+#[derive(Default)]
+struct Singles {
+    one: u64,
+    all: u64,
+}
+
+impl Singles {
+    fn count(&mut self, listed: Option<u32>) {
+        self.all += u64::from(listed.is_some_and(|peers| peers > 0));
+        self.one += u64::from(listed == Some(1));
+    }
+
+    fn share(&self) -> f64 {
+        self.one as f64 / self.all.max(1) as f64
+    }
+}
+
+/// A figure of the table: what it is called, and what it is of a run.
+type Row = (&'static str, fn(&Outcome) -> String);
+
+/// What people are shown, a line each.
+const ROWS: &[Row] = &[
+    ("queries sent", |o| thousands(o.last().queries)),
+    ("answered", |o| percent(o.last().answers, o.last().queries)),
+    ("infohashes shown by samples and announces", |o| {
+        thousands(o.last().infohashes)
+    }),
+    ("  of those planted", |o| percent(o.coverage().1, o.coverage().0)),
+    ("  never planted (forged)", |o| percent(o.forged, o.last().infohashes)),
+    ("  per query", |o| ratio(o.last().infohashes, o.last().queries)),
+    ("infohashes with metadata", |o| thousands(o.last().metadata)),
+    ("  given up without", |o| thousands(o.last().failed)),
+    ("  per TCP SYN", |o| ratio(o.last().metadata, o.last().tcp_syns)),
+    ("  per SYN of either kind", |o| {
+        ratio(o.last().metadata, o.last().tcp_syns + o.last().utp_syns)
+    }),
+    ("get_peers per infohash done with", |o| {
+        ratio(o.last().get_peers, o.last().metadata + o.last().failed)
+    }),
+    ("hosts asked", |o| thousands(o.hosts as u64)),
+    ("queries to a host in an hour: median, p99, most", |o| {
+        [0.5, 0.99, 1.0]
+            .map(|share| quantile(&o.load, share).to_string())
+            .join(" / ")
+    }),
+    ("nodes that banned us", |o| thousands(o.bans)),
+    ("one-peer share of those found (truth)", |o| {
+        format!("{:.3} ({:.3})", o.one_peer.1, o.one_peer.0)
+    }),
+    ("infohashes that others asked us for, times", |o| thousands(o.asked_for)),
+    ("seconds to make the world, to run it", |o| {
+        o.walls.map(|ms| format!("{:.1}", ms as f64 / 1000.0)).join(" / ")
+    }),
+    ("fingerprint", |o| format!("{:016x}", o.fingerprint)),
+];
+
+fn percent(part: u64, whole: u64) -> String {
+    format!("{:.2}%", 100.0 * part as f64 / whole.max(1) as f64)
+}
+
+fn ratio(part: u64, whole: u64) -> String {
+    format!("{:.4}", part as f64 / whole.max(1) as f64)
+}
+
+/// The outcomes side by side, for people.
+pub(super) fn table(args: &SimulateArgs, outcomes: &[Outcome]) -> String {
+    let mut text = format!(
+        "# {} nodes, {} hours, {:?}, {} queries/s, seed {}\n",
+        thousands(args.nodes.into()),
+        args.hours,
+        args.profile,
+        args.rate,
+        args.seed
+    );
+    let mut line = |name: &str, cells: Vec<String>| {
+        let _ = write!(text, "# {name:48}");
+        for cell in cells {
+            let _ = write!(text, "{cell:>22}");
+        }
+        text.push('\n');
+    };
+    line(
+        "",
+        outcomes
+            .iter()
+            .map(|outcome| outcome.policy.label().to_owned())
+            .collect(),
+    );
+    for (name, figure) in ROWS {
+        line(name, outcomes.iter().map(figure).collect());
+    }
+    if let Some(kib) = peak_memory() {
+        let _ = writeln!(
+            text,
+            "# memory of this process at the most: {}",
+            crate::report::size(kib << 10)
+        );
+    }
+    text
+}
+
+/// The most memory that this process ever had resident, KiB, where the system tells.
+pub fn peak_memory() -> Option<u64> {
+    let status = host::read_file(std::path::Path::new("/proc/self/status")).ok()??;
+    let status = String::from_utf8(status).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse().ok()
+}

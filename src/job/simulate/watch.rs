@@ -1,0 +1,219 @@
+//! A policy under watch: what it sends and what it tells is counted here, the same way for all.
+
+use std::hash::{BuildHasher, Hasher};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crawler::Source;
+use wire::InfoHash;
+use wire::krpc::{Body, Message, Method};
+use world::{Effect, Input, KeyedSet, KeyedState, Machine, Output, Seed, Tally, Time, closed_list};
+
+use super::load::Load;
+use super::policy::{Client, Told};
+use super::syns::Counted;
+
+closed_list! {
+    /// What a query asks.
+    Asked {
+        /// BEP 5.
+        Ping => "ping",
+        /// BEP 5.
+        FindNode => "find_node",
+        /// BEP 5.
+        GetPeers => "get_peers",
+        /// BEP 51.
+        Sample => "sample_infohashes",
+        /// Anything else.
+        Other => "other",
+    }
+}
+
+impl Asked {
+    const fn of(method: &Method<'_>) -> Self {
+        match method {
+            Method::Ping => Self::Ping,
+            Method::FindNode { .. } => Self::FindNode,
+            Method::GetPeers { .. } => Self::GetPeers,
+            Method::SampleInfohashes { .. } => Self::Sample,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// How far it was at one moment. Everything is counted from the start.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Point {
+    /// Seconds since the start.
+    pub at: u64,
+    /// DHT queries sent.
+    pub queries: u64,
+    /// Of these, `get_peers`.
+    pub get_peers: u64,
+    /// Of these, `sample_infohashes`.
+    pub samples: u64,
+    /// Answers, and errors, that came.
+    pub answers: u64,
+    /// Distinct infohashes that samples or announces showed.
+    pub infohashes: u64,
+    /// Info dictionaries.
+    pub metadata: u64,
+    /// Infohashes given up without one.
+    pub failed: u64,
+    /// SYN packets of TCP.
+    pub tcp_syns: u64,
+    /// SYN packets of uTP.
+    pub utp_syns: u64,
+}
+
+/// A policy, and all that it did.
+pub struct Watched {
+    client: Counted<Client>,
+    queries: Tally<Asked>,
+    answers: u64,
+    /// Shown by samples or announces.
+    seen: KeyedSet<InfoHash>,
+    /// Times that somebody asked for an infohash: sightings of another kind, since no torrent need be there.
+    asked_for: u64,
+    metadata: u64,
+    failed: u64,
+    load: Load,
+    points: Vec<Point>,
+    every: Duration,
+    next: Time,
+    fingerprint: <KeyedState as BuildHasher>::Hasher,
+}
+
+impl Watched {
+    /// A policy that has done nothing yet; a [`Point`] is told `every` so often.
+    pub(super) fn new(client: Client, every: Duration, seed: Seed) -> Self {
+        let seed = seed.derive("watch");
+        Self {
+            client: Counted::new(client),
+            queries: Tally::new(),
+            answers: 0,
+            seen: KeyedSet::with_hasher(seed.derive("seen").hasher()),
+            asked_for: 0,
+            metadata: 0,
+            failed: 0,
+            load: Load::new(seed),
+            points: vec![Point::default()],
+            every,
+            next: Time::ZERO + every,
+            fingerprint: Seed::from_number(0).hasher().build_hasher(),
+        }
+    }
+
+    /// The course of it: the beginning, and one point after each stretch of time.
+    pub fn points(&self) -> &[Point] {
+        &self.points
+    }
+
+    /// Queries by method.
+    pub const fn queries(&self) -> &Tally<Asked> {
+        &self.queries
+    }
+
+    /// Every infohash that samples or announces showed, in no order.
+    pub fn seen(&self) -> impl Iterator<Item = &InfoHash> {
+        self.seen.iter()
+    }
+
+    /// Times that somebody asked us for the peers of an infohash.
+    pub const fn asked_for(&self) -> u64 {
+        self.asked_for
+    }
+
+    /// How often each host was asked.
+    pub const fn load(&self) -> &Load {
+        &self.load
+    }
+
+    /// Stands for every byte that was sent, and when: two runs with the same one are the same run.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint.finish()
+    }
+
+    fn point(&self, now: Time) -> Point {
+        Point {
+            at: now.as_secs(),
+            queries: self.queries.total(),
+            get_peers: self.queries[Asked::GetPeers],
+            samples: self.queries[Asked::Sample],
+            answers: self.answers,
+            infohashes: self.seen.len() as u64,
+            metadata: self.metadata,
+            failed: self.failed,
+            tcp_syns: self.client.syns.tcp,
+            utp_syns: self.client.syns.utp,
+        }
+    }
+
+    fn heed(&mut self, told: &Told) {
+        match told {
+            Told::Sighting(sighting) if sighting.source == Source::GetPeers => self.asked_for += 1,
+            Told::Sighting(sighting) => drop(self.seen.insert(sighting.info_hash)),
+            Told::Metadata(info_hash, _) => {
+                self.metadata += 1;
+                self.fingerprint.write(info_hash.as_bytes());
+            }
+            Told::Failed(_) => self.failed += 1,
+        }
+    }
+
+    fn sent(&mut self, now: Time, effect: &Effect, payload: &[u8]) {
+        self.fingerprint.write_u64(now.as_micros());
+        self.fingerprint.write(payload);
+        if let Effect::Send { to, .. } = effect
+            && payload.first() == Some(&b'd')
+            && let Ok(message) = Message::decode(payload)
+            && let Body::Query(query) = message.body
+        {
+            self.queries.count(Asked::of(&query.method));
+            self.load.count(now, host(to.ip()));
+        }
+    }
+}
+
+/// One host is one IPv4 address, or one /64 of IPv6.
+fn host(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() >> 64 << 64).into()),
+    }
+}
+
+impl Machine for Watched {
+    type Event = Point;
+
+    fn handle(&mut self, now: Time, input: Input<'_>) {
+        if let Input::Datagram { bytes, .. } = input {
+            // What nodes ask of us is no answer of theirs: questions say `1:y1:q`.
+            let is_question = bytes.windows(6).any(|part| part == b"1:y1:q");
+            self.answers += u64::from(bytes.first() == Some(&b'd') && !is_question);
+        }
+        self.client.handle(now, input);
+    }
+
+    fn poll(&mut self, now: Time, payload: &mut Vec<u8>) -> Option<Output<Point>> {
+        if now >= self.next {
+            self.next = self.next + self.every;
+            let point = self.point(now);
+            self.points.push(point);
+            return Some(Output::Event(point));
+        }
+        loop {
+            match self.client.poll(now, payload)? {
+                Output::Event(told) => self.heed(&told),
+                Output::Effect(effect) => {
+                    self.sent(now, &effect, payload);
+                    return Some(Output::Effect(effect));
+                }
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.client.deadline().into_iter().chain([self.next]).min()
+    }
+}
