@@ -4,6 +4,7 @@ mod crawl;
 mod dht;
 mod download;
 mod lab;
+mod record;
 mod simulate;
 mod torrent;
 
@@ -12,10 +13,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 
-pub use crawl::{CrawlArgs, Encryption, NetArgs, Observed, OutArgs, Profile};
+pub use crawl::{CrawlArgs, Encryption, NetArgs, OutArgs, Profile};
 pub use dht::{DhtArgs, DhtCommand, DhtCommon};
 pub use download::{Allocation, DownloadArgs, SeedArgs, SwarmArgs};
 pub use lab::{InsideLabArgs, LabArgs, LabProfile};
+pub use record::{Anonymize, Observed, RecordArgs};
 pub use simulate::{Policy, SimulateArgs, World};
 pub use torrent::{CreateArgs, VerifyArgs};
 
@@ -110,9 +112,9 @@ pub struct FetchArgs {
     /// Write each fetched info dictionary as DATA_DIR/torrents/INFOHASH.torrent
     #[arg(long)]
     pub save_torrents: bool,
-    /// Observation tables to append to, below DATA_DIR, a row per fact: `fetches` (what came of each peer)
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "TABLE,...")]
-    pub record: Vec<Observed>,
+    /// What is recorded besides
+    #[command(flatten)]
+    pub record: RecordArgs,
     /// Serve the run's figures for Prometheus at http://IP:PORT/metrics, and /healthz
     #[arg(long, value_name = "IP:PORT")]
     pub metrics: Option<std::net::SocketAddr>,

@@ -358,6 +358,18 @@ pub fn frontier(net: &Net, retries: bool) -> frontier::Config {
 /// Routers are looked up for this long, all together.
 pub const RESOLVE_WITHIN: Duration = Duration::from_secs(10);
 
+/// How often observations are handed over to be written: what a kill costs.
+pub const RECORD_EVERY: Duration = Duration::from_secs(1);
+
+/// The same where they are packed: a frame of fewer rows would be hardly smaller than they are.
+pub const PACK_EVERY: Duration = Duration::from_secs(10);
+
+/// Bytes of observations handed over together at the most.
+pub const SHEET_BYTES: usize = 256 << 10;
+
+/// Sheets of observations that wait for the disk, 256 KiB each; beyond, they are lost.
+pub const SHEETS_WAITING: usize = 64;
+
 /// How often a crawl estimates how much it saw: each time costs about a millisecond.
 pub const ESTIMATE_EVERY: Duration = Duration::from_secs(5);
 

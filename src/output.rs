@@ -3,6 +3,7 @@
 mod batch;
 mod record;
 mod row;
+mod veil;
 
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
@@ -11,17 +12,18 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use host::{AppendFile, DirLock, FileError};
 use store::journal::{Done, Entry};
-use store::{Form, Manifest, Sealed, Standing, StoreError, metadata, peers, survey};
+use store::{Form, Manifest, Sealed, Standing, StoreError, Veil, metadata, peers, survey};
 use wire::InfoHash;
 
-use crate::args::{Observed, OutArgs};
+use crate::args::OutArgs;
 use crate::bad_input;
 use crate::exit::at;
 use crate::job::harvest::Harvested;
 use crate::report::{note, plain};
 
 pub use batch::{Kept, Results};
-pub use record::{Recorder, file_name};
+pub use record::{FOLDER, Recorder, figures as recorded};
+pub use veil::veil;
 
 /// Which table a run fills.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,6 +105,7 @@ pub struct Output {
     stdout: bool,
     torrents: Option<PathBuf>,
     data_dir: Option<PathBuf>,
+    veil: Veil,
     /// Rows of a run without a file, for a lab's comparison.
     kept: Option<Vec<u8>>,
     block: Vec<u8>,
@@ -120,13 +123,13 @@ pub struct Opened {
 
 impl Output {
     /// Opens the output of `args`. A torn end is cut, files of other networks are refused, and with `--fresh` all old
-    /// files are set aside first. `keep` keeps the rows of a run without a file for [`Output::rows`].
+    /// files are set aside first. Addresses are shown as `veil` says. `keep` keeps the rows of a run without a file for [`Output::rows`].
     ///
     /// # Errors
     ///
     /// [`BadInput`](crate::exit::BadInput) for files that are not ours or of another network; otherwise what the file
     /// system says, in one line.
-    pub fn open(table: Table, args: &OutArgs, network: &str, keep: bool) -> anyhow::Result<Opened> {
+    pub fn open(table: Table, args: &OutArgs, network: &str, veil: Veil, keep: bool) -> anyhow::Result<Opened> {
         let stdout = args.stdout_only || args.stdout || !io::stdout().is_terminal();
         let mut output = Self {
             table,
@@ -135,6 +138,7 @@ impl Output {
             stdout,
             torrents: None,
             data_dir: None,
+            veil,
             kept: None,
             block: Vec::new(),
             _lock: None,
@@ -170,7 +174,7 @@ impl Output {
                 &journal,
                 &network_file,
                 &retries,
-                &args.data_dir.join(file_name(Observed::Fetches)),
+                &args.data_dir.join(FOLDER),
                 &manifest_path(&args.data_dir),
                 &args.data_dir.join("dht.state"),
             ] {
@@ -206,7 +210,7 @@ impl Output {
     /// When the file cannot be written, or stdout where there is no file; what the file has is whole then, too.
     pub fn record(&mut self, harvested: &Harvested) -> anyhow::Result<Written> {
         self.block.clear();
-        let got = self.table.put(harvested, &mut self.block);
+        let got = self.table.put(&veil::veiled(&self.veil, harvested), &mut self.block);
         let metadata_ok = got.is_some();
         let block = std::mem::take(&mut self.block);
         if let (Some(dir), true) = (&self.torrents, metadata_ok) {

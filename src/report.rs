@@ -2,6 +2,7 @@
 
 mod batch;
 mod bytes;
+mod date;
 mod downloads;
 mod estimates;
 mod figures;
@@ -14,6 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 pub use batch::{BatchProgress, BatchView};
 pub use bytes::BytesProgress;
+pub use date::utc;
 pub use downloads::Downloads;
 pub use estimates::{columns, interval, percent};
 pub use figures::{Figure, Figures, ratio, share};
@@ -86,6 +88,17 @@ pub fn size(bytes: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
+/// A client version as people read it: BEP 20 style two letters and the bytes of a version, or hex.
+pub fn client(version: &[u8]) -> String {
+    match version.split_at_checked(2) {
+        Some((name, number)) if name.iter().all(u8::is_ascii_alphanumeric) => {
+            let number: Vec<String> = number.iter().map(u8::to_string).collect();
+            format!("{} {}", plain(name), number.join("."))
+        }
+        _ => version.iter().map(|byte| format!("{byte:02x}")).collect(),
+    }
+}
+
 /// Text from strangers, fit for one line of a terminal: control characters (and the escapes that they begin), and what
 /// breaks or reorders a line, become U+FFFD.
 pub fn plain(bytes: &[u8]) -> String {
@@ -124,6 +137,13 @@ mod tests {
         assert_eq!(size(1023), "1023 B");
         assert_eq!(size(1536), "1.5 KiB");
         assert_eq!(size(u64::MAX), "16.0 EiB");
+    }
+
+    #[test]
+    fn client_versions_are_readable() {
+        assert_eq!(client(b"LT\x02\x01"), "LT 2.1");
+        assert_eq!(client(b"\x00\x1b"), "001b");
+        assert_eq!(client(b""), "");
     }
 
     #[test]

@@ -29,6 +29,19 @@ fn read(folder: &Path, name: &str) -> String {
     fs::read_to_string(folder.join(name)).unwrap()
 }
 
+/// An observation table: all its files, with one header.
+fn observed(folder: &Path, table: &str) -> String {
+    let files = fs::read_dir(folder.join("data/observed")).unwrap();
+    let mut files: Vec<_> = files
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.retain(|name| name.starts_with(&format!("{table}-")));
+    files.sort_unstable();
+    let texts = files.iter().map(|name| read(folder, &format!("data/observed/{name}")));
+    let whole = texts.reduce(|whole, text| whole + text.split_once('\n').unwrap().1);
+    whole.unwrap_or_default()
+}
+
 /// The one line of an error, and the exit code that goes with it.
 fn refused(args: &[&str]) -> (String, i32) {
     let folder = TempDir::new().unwrap();
@@ -128,10 +141,10 @@ fn every_peer_that_was_dialled_is_a_row_of_the_fetches_table() {
         "--lab-profile",
         "realistic",
     ];
-    let more = ["--record", "fetches", "--no-retries"];
+    let more = ["--record", "fetches,nodes,sightings,peers,files", "--no-retries"];
     let output = estudely(folder.path(), &[&["crawl"][..], &lab, &more].concat());
     assert!(output.status.success(), "{}", text(&output.stderr));
-    let table = read(folder.path(), "data/fetches.csv");
+    let table = observed(folder.path(), "fetches");
     let rows: Vec<_> = store::fetches::rows(table.as_bytes())
         .collect::<Result<_, _>>()
         .unwrap();
@@ -144,6 +157,65 @@ fn every_peer_that_was_dialled_is_a_row_of_the_fetches_table() {
         assert_eq!(with(reason), counted("fetch_failures", reason), "{reason}");
     }
     assert!(rows.iter().all(|row| row.row().source == "dht" && row.row().round == 1));
+    // The other tables, against the same figures.
+    let lines = |table: &str| observed(folder.path(), table).lines().count() as u64 - 1;
+    let shown = observed(folder.path(), "sightings");
+    let sampled = shown.lines().filter(|line| line.contains(",sample,")).count() as u64;
+    assert!(sampled > counted("infohashes", "new"), "{sampled}");
+    assert!(lines("nodes") >= counted("dht", "timeouts") + counted("dht", "errors") && lines("nodes") > 100);
+    assert!(lines("peers") > 0 && lines("files") >= with("ok"));
+    let all = ["nodes", "sightings", "peers", "fetches", "files"]
+        .map(lines)
+        .iter()
+        .sum::<u64>();
+    assert_eq!(all, counted("observations", "rows"));
+    assert_eq!(
+        counted("observations", "lost_slow") + counted("observations", "lost_failed"),
+        0
+    );
+}
+
+#[test]
+fn no_address_of_a_peer_is_left_where_addresses_are_hashed() {
+    let folder = TempDir::new().unwrap();
+    let lab = ["--lab", "--lab-nodes", "60", "--lab-torrents", "20"];
+    let more = ["--record", "nodes,sightings,peers,fetches", "--anonymize-ips", "hash"];
+    let output = estudely(folder.path(), &[&["crawl"][..], &lab, &more].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let mut all = read(folder.path(), "metadata.txt") + &text(&output.stdout);
+    for table in ["nodes", "sightings", "peers", "fetches"] {
+        all += &observed(folder.path(), table);
+    }
+    assert!(all.lines().count() > 200 && !all.contains(",127."), "{all}");
+    let rows = store::metadata::rows(all.lines().next().unwrap().as_bytes());
+    assert_eq!(rows.count(), 0, "a header");
+    let peers: Vec<_> = store::metadata::rows(read(folder.path(), "metadata.txt").as_bytes())
+        .map(|row| row.unwrap().peer.unwrap().ip().to_string())
+        .collect();
+    assert!(!peers.is_empty() && peers.iter().all(|peer| peer.starts_with("fd")));
+    assert_eq!(read(folder.path(), "data/anonymize.key").trim().len(), 32);
+}
+
+#[test]
+fn the_size_of_a_lab_and_of_a_swarm_is_told_with_an_interval() {
+    let folder = TempDir::new().unwrap();
+    let lab = ["--lab", "--lab-nodes", "200", "--lab-torrents", "20", "--seed", "1"];
+    let output = estudely(folder.path(), &[&["dht", "size", "--lookups", "8"][..], &lab].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let told = text(&output.stdout);
+    let words: Vec<&str> = told.split_whitespace().collect();
+    let numbers: Vec<f64> = words[1..].iter().map(|word| word.parse().unwrap()).collect();
+    assert!(words[0] == "ipv4" && numbers.len() == 3 && numbers[1] < numbers[0] && numbers[0] < numbers[2]);
+    assert!((100.0..400.0).contains(&numbers[0]), "{told}");
+    assert!(text(&output.stderr).contains("# assumed: ids are uniform"));
+    let nobody = ["dht", "scrape", "0123456789abcdef0123456789abcdef01234567"];
+    let output = estudely(folder.path(), &[&nobody[..], &lab].concat());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).contains("8 answered, 0 gave filters"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 /// The names, types and series of a page in the text format of Prometheus; fails on anything that the format does not allow.
@@ -283,7 +355,7 @@ fn a_fetch_records_whom_it_asked() {
     let flags = ["--allow-loopback", "--overall-timeout", "20", "--record", "fetches"];
     let output = estudely(folder.path(), &[&["fetch", hash, "--peer", &peer][..], &flags].concat());
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
-    let table = read(folder.path(), "data/fetches.csv");
+    let table = observed(folder.path(), "fetches");
     let rows: Vec<_> = store::fetches::rows(table.as_bytes())
         .collect::<Result<_, _>>()
         .unwrap();
@@ -426,7 +498,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         (&["crawl", "--bootstrap", "nowhere"], "HOST:PORT"),
         (&["crawl", "--rate", "0"], "--rate"),
         (&["crawl", "--bind", "127.0.0.1:0", "--bind", "127.0.0.2:0"], "--bind"),
-        (&["crawl", "--record", "fetches,nodes"], "nodes"),
+        (&["crawl", "--record", "fetches,node"], "node"),
         (&["dht", "find-node", "xyz"], "40 hex digits"),
         (&["show", "no-such-file.torrent"], "no-such-file.torrent"),
     ] {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use wire::NodeId;
 use world::closed_list;
 
+use crate::rpc::Asker;
 use crate::stats::Asked;
 
 closed_list! {
@@ -24,6 +25,34 @@ closed_list! {
     }
 }
 
+closed_list! {
+    /// What a question was for.
+    Purpose {
+        /// Upkeep of the routing table.
+        Upkeep => "upkeep",
+        /// A lookup: for peers, or for the nodes near a point.
+        Lookup => "lookup",
+        /// The owner asked for this one.
+        Owner => "owner",
+        /// Sampling: whose infohashes to see next.
+        Sampler => "sampler",
+        /// Announcing what this program serves.
+        Announcer => "announcer",
+    }
+}
+
+impl Purpose {
+    pub(crate) const fn of(asker: Asker) -> Self {
+        match asker {
+            Asker::Upkeep => Self::Upkeep,
+            Asker::Lookup { .. } => Self::Lookup,
+            Asker::Owner(_) => Self::Owner,
+            Asker::Sampler => Self::Sampler,
+            Asker::Announcer => Self::Announcer,
+        }
+    }
+}
+
 /// A question of ours to a node, and what came of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Observation {
@@ -33,6 +62,8 @@ pub struct Observation {
     pub id: Option<NodeId>,
     /// What was asked.
     pub asked: Asked,
+    /// What for.
+    pub purpose: Purpose,
     /// How it ended.
     pub outcome: Outcome,
     /// The code of a refusal (BEP 5).

@@ -300,7 +300,7 @@ pub fn new_file(path: &Path, contents: &[u8]) -> Result<(), FileError> {
     })
 }
 
-/// Renames a file to `NAME.1`, or to the first such name that is free; nothing is overwritten. Gives the new name, or
+/// Renames a file or a directory to `NAME.1`, or to the first such name that is free; nothing is overwritten. Gives the new name, or
 /// `None` if there is no such file.
 ///
 /// # Errors
@@ -315,13 +315,18 @@ pub fn set_aside(path: &Path) -> Result<Option<PathBuf>, FileError> {
         name.push(format!(".{number}"));
         let aside = PathBuf::from(name);
         // Making the name first is what makes it ours: a rename alone would replace a file that appeared meanwhile.
-        match OpenOptions::new().write(true).create_new(true).open(&aside) {
-            Ok(_) => {}
+        let made = if path.is_dir() {
+            fs::create_dir(&aside)
+        } else {
+            OpenOptions::new().write(true).create_new(true).open(&aside).map(drop)
+        };
+        match made {
+            Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             Err(error) => return Err(failed("create", &aside)(error)),
         }
         if let Err(error) = fs::rename(path, &aside) {
-            let _ = fs::remove_file(&aside);
+            let _ = fs::remove_file(&aside).or_else(|_| fs::remove_dir(&aside));
             return Err(failed("rename", path)(error));
         }
         return Ok(Some(aside));
@@ -439,6 +444,19 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         let nowhere = dir.path().join("nowhere/new");
         assert!(matches!(new_file(&nowhere, b"").unwrap_err().fault, FileFault::Missing));
+    }
+
+    #[test]
+    fn a_directory_is_set_aside_with_all_that_is_in_it() {
+        let dir = dir();
+        let path = dir.path().join("observed");
+        for number in 1..=2 {
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join("nodes.csv"), "x").unwrap();
+            let aside = set_aside(&path).unwrap().unwrap();
+            assert_eq!(aside, dir.path().join(format!("observed.{number}")));
+            assert!(aside.join("nodes.csv").is_file() && !path.exists());
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use transport::Policy;
 
-use super::InsideLabArgs;
+use super::{InsideLabArgs, RecordArgs};
 
 /// Crawl the DHT.
 #[derive(Args, Debug, Serialize)]
@@ -50,7 +50,7 @@ pub struct OutArgs {
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Rows to stdout only; no file is written or read, nothing is resumed
-    #[arg(long, conflicts_with_all = ["output", "fresh"])]
+    #[arg(long, conflicts_with_all = ["output", "fresh", "record"])]
     pub stdout_only: bool,
     /// Rows to stdout even if it is a terminal (there a progress display stands instead)
     #[arg(long)]
@@ -61,28 +61,15 @@ pub struct OutArgs {
     /// Start anew: old files are set aside under a numbered name, never truncated
     #[arg(long)]
     pub fresh: bool,
-    /// Observation tables to append to, below DATA_DIR, a row per fact: `fetches` (what came of each peer)
-    #[arg(
-        long,
-        value_enum,
-        value_delimiter = ',',
-        value_name = "TABLE,...",
-        conflicts_with = "stdout_only"
-    )]
-    pub record: Vec<Observed>,
+    /// What is recorded besides
+    #[command(flatten)]
+    pub record: RecordArgs,
     /// Serve the run's figures for Prometheus at http://IP:PORT/metrics, and /healthz
     #[arg(long, value_name = "IP:PORT")]
     pub metrics: Option<SocketAddr>,
     /// Write each fetched info dictionary as DATA_DIR/torrents/INFOHASH.torrent
     #[arg(long)]
     pub save_torrents: bool,
-}
-
-/// A table of observations.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ValueEnum)]
-pub enum Observed {
-    /// What came of each peer that was dialled or that called: fetches.csv
-    Fetches,
 }
 
 /// How the node behaves toward the network.

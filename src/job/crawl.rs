@@ -13,7 +13,7 @@ use anyhow::Context;
 use crawler::Event as DhtEvent;
 use crawler::frontier::Frontier;
 use host::{Ended, Meter};
-use store::Manifest;
+use store::{Manifest, Veil};
 use transport::Transport;
 use wire::InfoHash;
 use world::Time;
@@ -25,12 +25,12 @@ use crate::job::harvest::Harvest;
 use crate::job::lab::{self, Inside};
 use crate::job::metrics::Page;
 use crate::job::start::{self, Chance, Incoming, Started};
-use crate::output::{Opened, Output, Recorder, Table, Written};
+use crate::output::{self, Opened, Output, Recorder, Table, Written};
 use crate::report::{self, Progress, View};
 
 use retries::Retries;
 
-pub use estimates::{Estimated, Estimates};
+pub use estimates::{Estimated, Estimates, believed};
 pub use machine::{Crawl, Ending, Event, Limits};
 pub use schedule::Waiting;
 
@@ -75,8 +75,9 @@ impl Yield {
 pub fn run(args: &CrawlArgs, what: Yield) -> anyhow::Result<Exit> {
     let (net, chance) = start::checked(&args.net, &args.lab)?;
     let metrics = Page::serve(args.out.metrics, what.command())?;
-    let opened = Output::open(what.table(), &args.out, &net.network.name, args.lab.lab)?;
     let data_dir = (!args.out.stdout_only).then_some(args.out.data_dir.as_path());
+    let veil = output::veil(args.out.record.anonymize_ips, data_dir, args.net.seed.is_some(), chance)?;
+    let opened = Output::open(what.table(), &args.out, &net.network.name, veil, args.lab.lab)?;
     let sampling = Some(config::sampling(&net));
     let Started { stage, node, lab } = start::start(&net, &args.lab, what.incoming(), sampling, chance, data_dir)?;
     let meter = stage.meter();
@@ -91,7 +92,7 @@ pub fn run(args: &CrawlArgs, what: Yield) -> anyhow::Result<Exit> {
             report::thousands(resumed)
         ));
     }
-    let mut run = Run::begin(args, what, &net, chance, opened, (metrics, meter))?;
+    let mut run = Run::begin(args, what, &net, chance, (opened, veil), (metrics, meter))?;
     // A lab that a command brings along has new ports each time: addresses of the last one are nobody's.
     run.retries.load(&mut crawl, &net, !args.lab.lab)?;
     let ended = host::run(stage, &mut crawl, |now, crawl, event| run.on_event(now, crawl, event))?;
@@ -157,7 +158,7 @@ impl<'a> Run<'a> {
         what: Yield,
         net: &Net,
         chance: Chance,
-        opened: Opened,
+        (opened, veil): (Opened, Veil),
         (metrics, meter): (Page, Meter),
     ) -> anyhow::Result<Self> {
         let manifest = Manifest {
@@ -172,7 +173,7 @@ impl<'a> Run<'a> {
         opened.output.write_manifest(&manifest)?;
         let progress = Progress::new(opened.output.is_on_terminal());
         let output = opened.output;
-        let recorder = Recorder::open(&args.out.record, &args.out.data_dir)?;
+        let recorder = Recorder::open(&args.out.record, &args.out.data_dir, veil)?;
         let retries = Retries::new(output.retries_path(), config::keep_retries_every(net));
         let tally = summary::Tally::default();
         Ok(Self {
@@ -201,6 +202,7 @@ impl<'a> Run<'a> {
                         self.progress.fetched(&got.name, got.file_count, got.total_bytes);
                     }
                     self.tally.record(&harvested, got.is_some());
+                    self.recorder.files(&harvested);
                 }
                 Ok(Written::Nowhere) => return ControlFlow::Break(()),
                 Err(error) => {
@@ -208,26 +210,28 @@ impl<'a> Run<'a> {
                     return ControlFlow::Break(());
                 }
             },
-            Event::Dht(DhtEvent::NewNodeId(id)) => self
-                .progress
-                .line(&format!("node id is now {id}: it fits our address (BEP 42)")),
             Event::Pulse => {
                 self.keep_state(now, crawl);
                 self.estimate(now, crawl);
-                let figures = || summary::figures(&self.tally, crawl, now, &self.meter.read());
+                self.recorder.pulse(now);
+                let figures = || {
+                    let written = self.recorder.written();
+                    summary::figures(&self.tally, crawl, now, &self.meter.read(), written.as_ref())
+                };
                 self.metrics.renew(figures);
                 if let Err(error) = self.retries.keep(now, crawl) {
                     self.progress
                         .line(&format!("the schedule of retries is not kept: {error:#}"));
                 }
             }
-            Event::Attempt(attempt) => {
-                if let Err(error) = self.recorder.fetch(&attempt) {
-                    self.failure = Some(error);
-                    return ControlFlow::Break(());
+            Event::Attempt(attempt) => self.recorder.fetch(&attempt),
+            Event::Dht(event) => {
+                if let DhtEvent::NewNodeId(id) = event {
+                    self.progress
+                        .line(&format!("node id is now {id}: it fits our address (BEP 42)"));
                 }
+                self.recorder.dht(&event);
             }
-            Event::Dht(_) => {}
             Event::Over(ending) => {
                 self.ending = Some(ending);
                 return ControlFlow::Break(());
@@ -285,7 +289,8 @@ impl<'a> Run<'a> {
     fn finish(mut self, crawl: &Crawl, ended: &Ended, lab: Option<Inside>) -> anyhow::Result<Exit> {
         self.progress.finish();
         let lab = lab.map(Inside::stop).transpose()?;
-        let mut figures = summary::figures(&self.tally, crawl, ended.at, &ended.counters);
+        let written = (!self.args.out.record.record.is_empty()).then(|| self.recorder.finish());
+        let mut figures = summary::figures(&self.tally, crawl, ended.at, &ended.counters, written.as_ref());
         if let (Some(lab), false) = (&lab, self.manifest.command == "peers") {
             lab::compare(lab, &self.output.rows()?[..], &mut figures);
         }

@@ -22,7 +22,7 @@ use crate::config;
 use crate::exit::Exit;
 use crate::job::lab::Inside;
 use crate::job::start::{self, Incoming, Started};
-use crate::report::{note, plain};
+use crate::report::{client, note, plain};
 
 pub use machine::{Inquiry, Said, Wish};
 
@@ -170,17 +170,6 @@ fn swarm(text: &str) -> anyhow::Result<InfoHash> {
     }
 }
 
-/// A client version as people read it: BEP 20 style two letters and the bytes of a version, or hex.
-fn client(version: &[u8]) -> String {
-    match version.split_at_checked(2) {
-        Some((name, number)) if name.iter().all(u8::is_ascii_alphanumeric) => {
-            let number: Vec<String> = number.iter().map(u8::to_string).collect();
-            format!("{} {}", plain(name), number.join("."))
-        }
-        _ => version.iter().map(|byte| format!("{byte:02x}")).collect(),
-    }
-}
-
 /// Prints one node's answer; whether it was one.
 fn print_answer(from: SocketAddr, answer: &Answer) -> io::Result<bool> {
     let mut out = io::stdout().lock();
@@ -234,16 +223,4 @@ fn print_answer(from: SocketAddr, answer: &Answer) -> io::Result<bool> {
         Answer::Busy => note("not asked: too many questions wait"),
     }
     Ok(false)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::client;
-
-    #[test]
-    fn client_versions_are_readable() {
-        assert_eq!(client(b"LT\x02\x01"), "LT 2.1");
-        assert_eq!(client(b"\x00\x1b"), "001b");
-        assert_eq!(client(b""), "");
-    }
 }

@@ -33,7 +33,7 @@ use crate::job::harvest::{self, Harvest, Harvested, Origin};
 use crate::job::lab::Inside;
 use crate::job::metrics::Page;
 use crate::job::start::{self, Chance, Incoming, Started};
-use crate::output::{Kept, Recorder, Results};
+use crate::output::{self, Kept, Recorder, Results};
 use crate::report::{self, BatchProgress, BatchView, note, thousands};
 use book::{Book, Earlier, Resumed};
 use feed::{Feed, Lanes};
@@ -51,16 +51,18 @@ pub use machine::{Event, Fetch, Next, Source, Want};
 pub fn run(args: &FetchArgs) -> anyhow::Result<Exit> {
     let mut wanted = Wanted::read(args)?;
     let (net, chance) = start::checked(&args.net, &args.lab)?;
+    let data_dir = Some(args.data_dir.as_path());
+    let veil = output::veil(args.record.anonymize_ips, data_dir, args.net.seed.is_some(), chance)?;
     let watched = Watched {
         page: Page::serve(args.metrics, "fetch")?,
-        recorder: Recorder::open(&args.record, &args.data_dir)?,
+        recorder: Recorder::open(&args.record, &args.data_dir, veil)?,
     };
     let Joined { sides, lab } = join(args, &net, chance, wanted.needs_dht)?;
     let list = wanted.source().cloned();
     let mut book = Book::new(chance.seed.derive("book"));
     let is_ours = |mark: &Mark| list.as_ref().is_some_and(|list| list.is_ours(mark));
     let mut earlier = Earlier::new(&mut book, &is_ours, args.rows.retry_failed);
-    let results = Results::open(args, list.is_none(), |entry| earlier.learn(entry))?;
+    let results = Results::open(args, veil, list.is_none(), |entry| earlier.learn(entry))?;
     let resumed = earlier.finish();
     tell(&resumed, list.as_ref());
     if resumed.from > Place::default() {
@@ -145,6 +147,7 @@ fn join(args: &FetchArgs, net: &Net, chance: Chance, needs_dht: bool) -> anyhow:
     let data_dir = Some(args.data_dir.as_path());
     let Started { stage, mut node, lab } = start::start(net, &args.lab, Incoming::Welcome, None, chance, data_dir)?;
     node.bootstrap(Time::ZERO);
+    node.observe(!args.record.record.is_empty());
     let sides = vec![(stage, harvest(net, Some(node), chance.seed))];
     Ok(Joined { sides, lab })
 }
@@ -225,12 +228,19 @@ impl Run {
                 self.take_stock(lane, fetch.harvest());
                 self.pulse(now)
             }
-            Event::Attempt(attempt) => self.watched.recorder.fetch(&attempt).map(|()| Kept::Yes(false)),
+            Event::Attempt(attempt) => {
+                self.watched.recorder.fetch(&attempt);
+                Ok(Kept::Yes(false))
+            }
+            Event::Dht(event) => {
+                self.watched.recorder.dht(&event);
+                Ok(Kept::Yes(false))
+            }
             Event::Leaving => {
                 self.interrupted |= self.until.is_none_or(|until| now < until);
                 Ok(Kept::Yes(false))
             }
-            Event::Dht(_) | Event::Over => Ok(Kept::Yes(false)),
+            Event::Over => Ok(Kept::Yes(false)),
         };
         match done {
             Ok(Kept::Yes(_)) => return ControlFlow::Continue(()),
@@ -274,6 +284,7 @@ impl Run {
             && !harvested.is_abandoned()
         {
             self.feed.done(info_hash, fetched);
+            self.watched.recorder.files(harvested);
         }
         Ok(kept)
     }
@@ -288,6 +299,7 @@ impl Run {
             return Ok(Kept::Yes(false));
         }
         self.shown = Some(now);
+        self.watched.recorder.pulse(now);
         let (counts, in_work, notes) = self.feed.look();
         for line in &notes {
             match &self.progress {
@@ -365,7 +377,11 @@ impl Run {
             not_done: in_work as u64,
             is_read: is_read.0,
         };
-        report::text(&summary::figures(&end, &self.account(), now).text());
+        let mut figures = summary::figures(&end, &self.account(), now);
+        if self.watched.recorder.written().is_some() {
+            output::recorded(&self.watched.recorder.finish(), &mut figures);
+        }
+        report::text(&figures.text());
         if let Some(failure) = self.failure {
             return Err(failure.context("the fetch stopped; what was written is whole"));
         }

@@ -3,7 +3,6 @@
 //! `subject` finds out what was given; `describe` says what is in it; every line goes through one `sheet`, which
 //! lets no control character of a stranger's text reach the terminal.
 
-mod date;
 mod describe;
 mod resume;
 mod sheet;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use host::AppendFile;
 use store::journal::{Done, Entry, Mark, Note};
-use store::{Form, Sealed, StoreError, batch, json, metadata, survey};
+use store::{Form, Sealed, StoreError, Veil, batch, json, metadata, survey};
 
+use super::veil::veiled;
 use super::{Table, cut, row, to_stdout};
 use crate::args::FetchArgs;
 use crate::exit::{BadInput, at};
@@ -30,6 +31,7 @@ pub struct Results {
     /// Tells a person what came of each.
     tells: bool,
     torrents: Option<PathBuf>,
+    veil: Veil,
     file: Option<File>,
     fetched: u64,
     failed: u64,
@@ -51,18 +53,19 @@ struct File {
 }
 
 impl Results {
-    /// Opens the output of `args`; `earlier` hears what its journal says. `tells` tells a person what came of each.
+    /// Opens the output of `args`; `earlier` hears what its journal says. Addresses are shown as `veil` says. `tells` tells a person what came of each.
     ///
     /// # Errors
     ///
     /// [`BadInput`] for files that are not ours; otherwise what the file system says, in one line.
-    pub fn open(args: &FetchArgs, tells: bool, earlier: impl FnMut(Entry)) -> anyhow::Result<Self> {
+    pub fn open(args: &FetchArgs, veil: Veil, tells: bool, earlier: impl FnMut(Entry)) -> anyhow::Result<Self> {
         let torrents = args.save_torrents.then(|| args.data_dir.join("torrents"));
         let mut results = Self {
             all: args.rows.all,
             jsonl: args.rows.jsonl,
             tells,
             torrents,
+            veil,
             file: None,
             fetched: 0,
             failed: 0,
@@ -112,10 +115,11 @@ impl Results {
             return Ok(Kept::Yes(false));
         }
         self.block.clear();
+        let shown = veiled(&self.veil, harvested);
         let fetched = match (self.jsonl, self.all) {
-            (true, failures) => row::put_json(harvested, failures, &mut self.block),
-            (false, true) => Table::Metadata.put(harvested, &mut self.block).is_some(),
-            (false, false) => row::put_batch(harvested, &mut self.block),
+            (true, failures) => row::put_json(&shown, failures, &mut self.block),
+            (false, true) => Table::Metadata.put(&shown, &mut self.block).is_some(),
+            (false, false) => row::put_batch(&shown, &mut self.block),
         };
         if let (Some(dir), true) = (&self.torrents, fetched) {
             row::save_torrent(dir, harvested)?;

@@ -1,152 +1,265 @@
-//! Observation tables (`--record`): one row per fact, appended as it happens.
+//! Observation tables (`--record`): one row per fact, handed to a thread that writes them, a new file each hour.
+//!
+//! Rows are gathered for a second (ten, where they are packed), then handed over together. The loop never waits for the disk: what it
+//! does not take is lost, and counted.
 
-use std::io::Write as _;
-use std::path::Path;
+mod shape;
 
-use host::AppendFile;
-use store::fetches;
-use world::Member as _;
+use std::path::{Path, PathBuf};
 
-use crate::args::Observed;
-use crate::bad_input;
+use crawler::Event as DhtEvent;
+use host::{AppendFile, Scribe, Sheet, Written};
+use store::{Veil, fetches, observed};
+use world::Time;
+
+use self::shape::Shape;
+use crate::args::{Observed, RecordArgs};
+use crate::config;
 use crate::exit::at;
-use crate::job::harvest::{Attempt, Origin};
+use crate::job::harvest::{Attempt, Harvested};
+use crate::report::{Figures, note, utc};
 
-/// The file of a table, below the data directory.
-pub const fn file_name(table: Observed) -> &'static str {
+/// All tables, in the order of their numbers.
+const TABLES: [Observed; 5] = [
+    Observed::Nodes,
+    Observed::Sightings,
+    Observed::Peers,
+    Observed::Fetches,
+    Observed::Files,
+];
+
+/// The folder of the tables, below the data directory.
+pub const FOLDER: &str = "observed";
+
+const fn name(table: Observed) -> &'static str {
     match table {
-        Observed::Fetches => "fetches.csv",
+        Observed::Nodes => "nodes",
+        Observed::Sightings => "sightings",
+        Observed::Peers => "peers",
+        Observed::Fetches => "fetches",
+        Observed::Files => "files",
     }
+}
+
+const fn header(table: Observed) -> &'static str {
+    match table {
+        Observed::Nodes => observed::NODES,
+        Observed::Sightings => observed::SIGHTINGS,
+        Observed::Peers => observed::PEERS,
+        Observed::Fetches => fetches::HEADER,
+        Observed::Files => observed::FILES,
+    }
+}
+
+/// Rows of one table that were not handed over yet.
+#[derive(Debug, Default)]
+struct Unwritten {
+    wanted: bool,
+    /// The hour of all of them, since 1970.
+    hour: u64,
+    rows: u64,
+    bytes: Vec<u8>,
 }
 
 /// The observation tables of one run: those that were asked for.
 pub struct Recorder {
-    fetches: Option<AppendFile>,
+    /// `None`: nothing is recorded.
+    scribe: Option<Scribe>,
+    folder: PathBuf,
+    packed: bool,
+    tables: [Unwritten; TABLES.len()],
+    shape: Shape,
     row: Vec<u8>,
+    handed_in: Time,
+    /// Trouble was told.
+    told: bool,
 }
 
 impl Recorder {
-    /// Opens the tables named. What a kill left torn at the end of one is cut; a new one gets its header.
+    /// Begins with the tables named.
     ///
     /// # Errors
     ///
-    /// [`BadInput`](crate::exit::BadInput) for a file that is another table; otherwise what the file system says.
-    pub fn open(tables: &[Observed], data_dir: &Path) -> anyhow::Result<Self> {
+    /// When their folder cannot be made, or the system has no thread to give.
+    pub fn open(args: &RecordArgs, data_dir: &Path, veil: Veil) -> anyhow::Result<Self> {
         let mut recorder = Self {
-            fetches: None,
+            scribe: None,
+            folder: data_dir.join(FOLDER),
+            packed: args.record_zstd,
+            tables: Default::default(),
+            shape: Shape::new(veil),
             row: Vec::new(),
+            handed_in: Time::ZERO,
+            told: false,
         };
-        if tables.contains(&Observed::Fetches) {
-            host::create_dir(data_dir).map_err(|error| at(error, "--data-dir"))?;
-            let path = data_dir.join(file_name(Observed::Fetches));
-            recorder.fetches = Some(open(&path, fetches::HEADER)?);
+        for (table, unwritten) in TABLES.iter().zip(&mut recorder.tables) {
+            unwritten.wanted = args.record.contains(table);
+        }
+        if !args.record.is_empty() {
+            host::create_dir(&recorder.folder).map_err(|error| at(error, "--data-dir"))?;
+            recorder.scribe = Some(Scribe::start(config::SHEETS_WAITING)?);
         }
         Ok(recorder)
     }
 
-    /// Writes what came of a peer, if that is recorded.
-    ///
-    /// # Errors
-    ///
-    /// When the table cannot be written; what it has is whole then, too, or cut by the next run.
-    pub fn fetch(&mut self, attempt: &Attempt) -> anyhow::Result<()> {
-        let Some(file) = &mut self.fetches else { return Ok(()) };
-        let millis = |span: std::time::Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        let row = fetches::Row {
-            time_ms: host::unix_millis(),
-            info_hash: attempt.info_hash,
-            peer: attempt.peer,
-            incoming: attempt.origin == Origin::Caller,
-            via: attempt.via.map(world::Via::label),
-            source: attempt.origin.label(),
-            stage: attempt.reached.label(),
-            result: attempt.result.map_or_else(fetcher::Failure::label, |()| "ok"),
-            took_ms: millis(attempt.took),
-            opened_ms: attempt.opened_after.map(millis),
-            size: attempt.size,
-            received: attempt.received,
-            round: attempt.round.into(),
+    /// What the DHT mind told: a question that ended, a sighting, an announce, a peer.
+    pub fn dht(&mut self, event: &DhtEvent) {
+        if self.scribe.is_none() {
+            return;
+        }
+        let time_ms = host::unix_millis();
+        if let DhtEvent::Observed(observation) = event {
+            self.shape.heard(observation);
+            self.put(Observed::Nodes, time_ms, |shape, out| {
+                shape.node(time_ms, observation, out)
+            });
+        }
+        self.put(Observed::Sightings, time_ms, |shape, out| {
+            shape.sighting(time_ms, event, out)
+        });
+        self.put(Observed::Peers, time_ms, |shape, out| shape.peer(time_ms, event, out));
+    }
+
+    /// What came of a peer.
+    pub fn fetch(&mut self, attempt: &Attempt) {
+        let time_ms = host::unix_millis();
+        self.put(Observed::Fetches, time_ms, |shape, out| {
+            shape.fetch(time_ms, attempt, out)
+        });
+    }
+
+    /// The files of a torrent, if its metadata was fetched.
+    pub fn files(&mut self, harvested: &Harvested) {
+        let time_ms = host::unix_millis();
+        self.put(Observed::Files, time_ms, |shape, out| {
+            shape.files(time_ms, harvested, out)
+        });
+    }
+
+    /// A second has passed: rows that have waited long enough are handed over; the first trouble is told.
+    pub fn pulse(&mut self, now: Time) {
+        let wait = if self.packed {
+            config::PACK_EVERY
+        } else {
+            config::RECORD_EVERY
         };
+        if self.scribe.is_none() || now < self.handed_in + wait {
+            return;
+        }
+        self.handed_in = now;
+        (0..TABLES.len()).for_each(|table| self.hand_in(table));
+        self.tell();
+    }
+
+    /// Hands over what is left, and waits for the disk.
+    pub fn finish(&mut self) -> Written {
+        (0..TABLES.len()).for_each(|table| self.hand_in(table));
+        let written = self.scribe.take().map(Scribe::finish).unwrap_or_default();
+        self.told |= written.why.is_none();
+        self.tell_of(&written);
+        written
+    }
+
+    /// What became of the rows so far; `None` if nothing is recorded.
+    pub fn written(&self) -> Option<Written> {
+        self.scribe.as_ref().map(Scribe::written)
+    }
+
+    /// Appends what `shape` makes of a fact, any number of rows, if the table is wanted.
+    fn put(&mut self, table: Observed, time_ms: u64, shape: impl FnOnce(&mut Shape, &mut Vec<u8>) -> u64) {
+        let number = table as usize;
+        if !self.tables.get(number).is_some_and(|unwritten| unwritten.wanted) {
+            return;
+        }
         self.row.clear();
-        fetches::put_row(&row, &mut self.row);
-        // One write: a reader that follows the file finds whole rows.
-        file.write_all(&self.row)?;
-        Ok(())
+        let rows = shape(&mut self.shape, &mut self.row);
+        if rows == 0 {
+            return;
+        }
+        let hour = time_ms / 3_600_000;
+        if let Some(unwritten) = self.tables.get(number)
+            && (unwritten.hour != hour || unwritten.bytes.len() + self.row.len() > config::SHEET_BYTES)
+        {
+            self.hand_in(number);
+        }
+        if let Some(unwritten) = self.tables.get_mut(number) {
+            unwritten.hour = hour;
+            unwritten.rows += rows;
+            unwritten.bytes.extend_from_slice(&self.row);
+        }
+    }
+
+    fn hand_in(&mut self, number: usize) {
+        let (Some(scribe), Some(unwritten), Some(&table)) =
+            (&self.scribe, self.tables.get_mut(number), TABLES.get(number))
+        else {
+            return;
+        };
+        if unwritten.rows == 0 {
+            return;
+        }
+        let seconds = i64::try_from(unwritten.hour * 3_600).unwrap_or(i64::MAX);
+        let date = utc(seconds);
+        let hour = date.split_once(':').map_or(&*date, |(hour, _)| hour);
+        let end = if self.packed { "csv.zst" } else { "csv" };
+        scribe.hand_in(Sheet {
+            table: number,
+            path: self.folder.join(format!("{}-{hour}.{end}", name(table))),
+            header: packed(self.packed, format!("{}\n", header(table)).into_bytes()),
+            bytes: packed(self.packed, std::mem::take(&mut unwritten.bytes)),
+            rows: std::mem::take(&mut unwritten.rows),
+            whole: if self.packed {
+                store::whole_frames::<AppendFile>
+            } else {
+                store::whole_lines
+            },
+        });
+    }
+
+    fn tell(&mut self) {
+        if let Some(written) = self.written() {
+            self.tell_of(&written);
+        }
+    }
+
+    fn tell_of(&mut self, written: &Written) {
+        if self.told || written.failed + written.too_slow == 0 {
+            return;
+        }
+        self.told = true;
+        let why = written.why.as_deref().unwrap_or("the disk is too slow for them");
+        note(&format!(
+            "observations are lost: {why}; the run goes on, and counts them"
+        ));
     }
 }
 
-fn open(path: &Path, header: &str) -> anyhow::Result<AppendFile> {
-    let mut file = AppendFile::open(path).map_err(|error| at(error, "--data-dir"))?;
-    let whole = store::whole_lines(&mut file)?;
-    file.cut(whole)?;
-    if whole == 0 {
-        file.write_all(format!("{header}\n").as_bytes())?;
-        return Ok(file);
+/// What became of rows, in figures.
+pub fn figures(written: &Written, figures: &mut Figures) {
+    figures.group("observations", "Observation tables");
+    figures.count("rows", written.rows, "rows written");
+    figures.count(
+        "lost_slow",
+        written.too_slow,
+        "rows lost because the disk was too slow for them",
+    );
+    figures.count(
+        "lost_failed",
+        written.failed,
+        "rows lost because they could not be written",
+    );
+}
+
+/// One frame, where rows are packed.
+fn packed(packs: bool, bytes: Vec<u8>) -> Vec<u8> {
+    let mut frame = Vec::new();
+    match packs.then(|| store::pack(&bytes, &mut frame)) {
+        Some(Ok(())) => frame,
+        // No memory to pack it in, either: written as nothing, it is no frame to cut.
+        Some(Err(_)) => Vec::new(),
+        None => bytes,
     }
-    if !store::begins_with(&mut file, header)? {
-        bad_input!(
-            "{}: not a table of this version's columns; --fresh sets it aside, or name another --data-dir",
-            path.display()
-        );
-    }
-    Ok(file)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::time::Duration;
-
-    use super::*;
-
-    fn attempt() -> Attempt {
-        Attempt {
-            info_hash: wire::InfoHash::new([7; 20]),
-            peer: "192.0.2.7:6881".parse().unwrap(),
-            origin: Origin::Dht,
-            via: None,
-            reached: fetcher::Stage::Dialled,
-            result: Err(fetcher::Failure::Refused),
-            took: Duration::from_millis(30),
-            opened_after: None,
-            size: None,
-            received: 0,
-            round: 1,
-        }
-    }
-
-    #[test]
-    fn a_torn_row_is_cut_and_there_is_one_header() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("fetches.csv");
-        for _ in 0..3 {
-            let mut recorder = Recorder::open(&[Observed::Fetches], dir.path()).unwrap();
-            recorder.fetch(&attempt()).unwrap();
-            drop(recorder);
-            let mut text = fs::read(&path).unwrap();
-            text.extend_from_slice(b"1700000000000,0707");
-            fs::write(&path, text).unwrap();
-        }
-        drop(Recorder::open(&[Observed::Fetches], dir.path()).unwrap());
-        let text = fs::read_to_string(&path).unwrap();
-        let rows: Vec<_> = fetches::rows(text.as_bytes()).collect::<Result<_, _>>().unwrap();
-        assert_eq!((rows.len(), text.lines().count()), (3, 4));
-        assert_eq!((rows[0].row().result, rows[0].row().source), ("refused", "dht"));
-    }
-
-    #[test]
-    fn what_is_not_asked_for_is_no_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut recorder = Recorder::open(&[], dir.path()).unwrap();
-        recorder.fetch(&attempt()).unwrap();
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn a_foreign_file_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("fetches.csv"), "precious\n").unwrap();
-        assert!(Recorder::open(&[Observed::Fetches], dir.path()).is_err());
-        assert_eq!(fs::read(dir.path().join("fetches.csv")).unwrap(), b"precious\n");
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@
 //!   line it cannot use back as a [`Fault`] with its number, and goes on.
 //! * The [`Sealed`] table: a table and its [`journal`], written so that `kill -9` at any byte neither loses, doubles nor
 //!   tears an infohash.
-//! * Observation tables, a row per fact: [`fetches`].
+//! * Observation tables, a row per fact: [`fetches`], [`observed`]; addresses as they are or veiled ([`Veil`]).
 //! * What waits for another try ([`retries`]), and the [`Manifest`] of a run (`run.json`): replaced whole.
 //! * Where a download stands: [`fastresume`] as libtorrent keeps it, [`state`] for people (`state.json`).
 //!
@@ -18,6 +18,7 @@ pub mod fuzz;
 pub mod journal;
 pub mod json;
 pub mod metadata;
+pub mod observed;
 pub mod peers;
 pub mod retries;
 pub mod state;
@@ -30,11 +31,13 @@ mod name;
 mod packed;
 mod recover;
 mod sealed;
+mod veil;
 
 pub use form::Form;
 pub use line::{Fault, LINE_MAX, ReadError};
 pub use manifest::{Counter, Counters, Manifest, ManifestError};
 pub use name::{NAME_MAX, clean};
-pub use packed::{Packing, unpack};
+pub use packed::{Packing, pack, unpack, whole_frames};
 pub use recover::{Standing, StoreError, begins_with, survey, survey_journal, whole_lines};
 pub use sealed::Sealed;
+pub use veil::Veil;

@@ -1,6 +1,6 @@
 //! Tables that were packed: gzip (RFC 1952) and zstd (RFC 8878), told by their first bytes and not by their name.
 
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 
 use flate2::bufread::MultiGzDecoder;
 
@@ -52,11 +52,69 @@ pub fn unpack<R: BufRead + Send + 'static>(mut input: R) -> io::Result<(Packing,
     Ok((packing, plain))
 }
 
+/// Appends `bytes` to `out` as one zstd frame. Frames after one another are one file.
+///
+/// # Errors
+///
+/// Those of the packer: none but for want of memory.
+pub fn pack(bytes: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    out.extend(zstd::bulk::compress(bytes, zstd::DEFAULT_COMPRESSION_LEVEL)?);
+    Ok(())
+}
+
+/// A frame of [`pack`] takes no more than this, if it was given no more than half as much.
+const FRAME_MAX: usize = 1 << 20;
+
+/// Bytes of `packed` up to the end of its last whole frame: what to keep of one that a kill left torn.
+///
+/// # Errors
+///
+/// Those of reading.
+pub fn whole_frames<T: Read + Seek>(packed: &mut T) -> io::Result<u64> {
+    packed.seek(SeekFrom::Start(0))?;
+    let (mut window, mut at, mut whole) = (Vec::new(), 0, 0);
+    loop {
+        if window.len() - at < FRAME_MAX {
+            window.drain(..at);
+            at = 0;
+            packed.by_ref().take(4 * FRAME_MAX as u64).read_to_end(&mut window)?;
+        }
+        let rest = window.get(at..).unwrap_or_default();
+        let Ok(frame) = zstd::zstd_safe::find_frame_compressed_size(rest) else {
+            return Ok(whole);
+        };
+        if frame == 0 || frame > rest.len() {
+            return Ok(whole);
+        }
+        at += frame;
+        whole += frame as u64;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
 
     use super::*;
+
+    #[test]
+    fn torn_frames_are_cut_and_whole_ones_are_one_file() {
+        let mut packed = Vec::new();
+        let mut ends = vec![0];
+        for number in 0..20 {
+            pack(format!("row {number}\n").repeat(100).as_bytes(), &mut packed).unwrap();
+            ends.push(packed.len());
+        }
+        for cut in 0..=packed.len() {
+            let whole = whole_frames(&mut Cursor::new(&packed[..cut])).unwrap();
+            let end = ends.iter().rev().find(|end| **end <= cut).unwrap();
+            assert_eq!(whole, *end as u64, "{cut}");
+        }
+        let (packing, mut plain) = unpack(Cursor::new(packed)).unwrap();
+        let mut text = String::new();
+        plain.read_to_string(&mut text).unwrap();
+        assert_eq!((packing, text.lines().count()), (Packing::Zstd, 2_000));
+    }
 
     fn gzip(text: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

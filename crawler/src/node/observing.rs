@@ -7,7 +7,7 @@ use wire::krpc::{Message, Reply};
 
 use super::Node;
 use crate::event::Event;
-use crate::observation::{Observation, Outcome, Store, Version};
+use crate::observation::{Observation, Outcome, Purpose, Store, Version};
 use crate::rpc::Call;
 
 impl Node {
@@ -36,6 +36,7 @@ impl Node {
             addr: from,
             id: Some(reply.id),
             asked: call.request.asked(),
+            purpose: Purpose::of(call.asker),
             outcome: if rtt.is_some() { Outcome::Answer } else { Outcome::Late },
             code: None,
             rtt,
@@ -51,6 +52,7 @@ impl Node {
                 addr: call.to,
                 id: call.id,
                 asked: call.request.asked(),
+                purpose: Purpose::of(call.asker),
                 outcome,
                 code,
                 rtt: None,

@@ -97,7 +97,7 @@ impl Estimates {
 }
 
 /// How many infohashes a node stores, as far as it is believed: what it shows is all, or a part of 20 at least (network-model 4.7).
-fn believed(num: Option<i64>, shown: u16) -> u32 {
+pub fn believed(num: Option<i64>, shown: u16) -> u32 {
     let shown = u32::from(shown);
     let num = num.filter(|num| shown >= 20 && (i64::from(shown)..=NUM_MAX).contains(num));
     num.and_then(|num| u32::try_from(num).ok()).unwrap_or(shown)

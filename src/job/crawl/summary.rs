@@ -1,12 +1,13 @@
 //! The end of a crawl in figures, each of which says what it counts.
 
 use crawler::stats::Asked;
-use host::{Counters, Ended};
+use host::{Counters, Ended, Written};
 use world::{Member as _, Time};
 
 use super::{Crawl, Ending};
 use crate::job::account::Account;
 use crate::job::harvest::{Harvested, Outcome};
+use crate::output;
 use crate::report::{Figures, per_minute, ratio, share, thousands};
 
 /// What was recorded in this run.
@@ -54,7 +55,13 @@ pub(super) fn last_line(tally: &Tally, ended: &Ended, ending: Option<Ending>, fa
 }
 
 /// Everything that is worth keeping of a crawl.
-pub(super) fn figures(tally: &Tally, crawl: &Crawl, now: Time, counters: &Counters) -> Figures {
+pub(super) fn figures(
+    tally: &Tally,
+    crawl: &Crawl,
+    now: Time,
+    counters: &Counters,
+    observed: Option<&Written>,
+) -> Figures {
     let mut figures = Figures::default();
     infohashes(&mut figures, tally, crawl, now);
     dht(&mut figures, tally, crawl);
@@ -62,6 +69,9 @@ pub(super) fn figures(tally: &Tally, crawl: &Crawl, now: Time, counters: &Counte
     manners(&mut figures, crawl);
     fetch(&mut figures, crawl);
     host(&mut figures, counters);
+    if let Some(written) = observed {
+        output::recorded(written, &mut figures);
+    }
     figures
 }
 

@@ -7,10 +7,9 @@ use wire::magnet::Magnet;
 use wire::metainfo::{Expected, Info, Torrent, Version};
 use wire::{InfoHash, InfoHashV2};
 
-use super::date;
 use super::sheet::{Sheet, exact_size};
 use super::subject::Remains;
-use crate::report::{plain, thousands};
+use crate::report::{plain, thousands, utc};
 
 /// Longest text that is shown of an entry without a meaning here, bytes. Longer text is as good as binary to a reader.
 const MAX_OTHER_TEXT: usize = 200;
@@ -28,7 +27,7 @@ pub(super) fn torrent(torrent: &Torrent, files: usize, sheet: &mut Sheet<impl Wr
     sheet.each("dht node", &torrent.nodes)?;
     sheet.maybe("comment", torrent.comment.as_ref())?;
     sheet.maybe("created by", torrent.created_by.as_ref())?;
-    sheet.maybe("creation date", torrent.creation_date.map(date::utc))?;
+    sheet.maybe("creation date", torrent.creation_date.map(utc))?;
     sheet.maybe("encoding", torrent.encoding.as_ref())?;
     sheet.maybe(
         "piece layers",

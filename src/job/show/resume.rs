@@ -4,9 +4,8 @@ use std::io::{self, Write};
 
 use store::fastresume::{Allocation, FastResume};
 
-use super::date;
 use super::sheet::{Sheet, exact_size};
-use crate::report::thousands;
+use crate::report::{thousands, utc};
 
 /// Lines of peers at the most.
 const PEERS_SHOWN: usize = 10;
@@ -40,11 +39,8 @@ pub(super) fn resume(resume: &FastResume, sheet: &mut Sheet<impl Write>) -> io::
     sheet.row("sent", exact_size(resume.uploaded))?;
     sheet.row("active", format!("{} s", thousands(resume.active_secs)))?;
     sheet.row("seeding", format!("{} s", thousands(resume.seeding_secs)))?;
-    sheet.maybe("added", (resume.added != 0).then(|| date::utc(resume.added)))?;
-    sheet.maybe(
-        "completed",
-        (resume.completed != 0).then(|| date::utc(resume.completed)),
-    )?;
+    sheet.maybe("added", (resume.added != 0).then(|| utc(resume.added)))?;
+    sheet.maybe("completed", (resume.completed != 0).then(|| utc(resume.completed)))?;
     sheet.maybe("upload limit", resume.upload_limit.map(exact_size))?;
     sheet.maybe("download limit", resume.download_limit.map(exact_size))?;
     sheet.maybe("max connections", resume.connections.map(thousands))?;

@@ -14,7 +14,7 @@ const DAYS_PER_YEAR: i64 = 365;
 const MONTHS_FROM_MARCH: [i64; 11] = [31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 31];
 
 /// `2023-11-14T22:13:20Z`. Any number has a date: what strangers write can lie before year 0 and after year 9999.
-pub(super) fn utc(unix_seconds: i64) -> String {
+pub fn utc(unix_seconds: i64) -> String {
     let (year, month, day) = civil(unix_seconds.div_euclid(SECONDS_PER_DAY));
     let second = unix_seconds.rem_euclid(SECONDS_PER_DAY);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
