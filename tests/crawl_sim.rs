@@ -204,7 +204,7 @@ fn a_cap_on_infohashes_is_kept() {
 }
 
 #[test]
-fn what_others_ask_for_is_not_followed() {
+fn what_one_host_asks_for_is_not_followed_and_what_two_ask_for_is() {
     let args = crawl_args(&[]);
     let net = config::net(&args.net, Some("lab".to_owned())).unwrap();
     let chance = Chance {
@@ -221,22 +221,20 @@ fn what_others_ask_for_is_not_followed() {
         node,
         &std::collections::BTreeSet::new(),
     );
-    let (from, to) = ("127.5.5.5:7000".parse().unwrap(), CLIENT.parse().unwrap());
     let (mut answer, now) = (Vec::new(), Time::from_micros(1));
-    crawl.handle(
-        now,
-        Input::Datagram {
-            from,
-            to,
-            bytes: GET_PEERS,
-        },
-    );
-    while crawl.poll(now, &mut answer).is_some() {}
-    assert!(!answer.is_empty(), "the question is answered all the same");
-    assert_eq!(
-        (crawl.asked_for(), crawl.frontier().seen(), crawl.harvest().in_work()),
-        (1, 0, 0)
-    );
+    for (host, followed) in [(5, 0), (5, 0), (6, 1)] {
+        let (from, to) = (SocketAddr::from(([127, 5, 5, host], 7000)), CLIENT.parse().unwrap());
+        let bytes = GET_PEERS;
+        answer.clear();
+        crawl.handle(now, Input::Datagram { from, to, bytes });
+        while crawl.poll(now, &mut answer).is_some() {}
+        assert!(!answer.is_empty(), "the question is answered all the same");
+        assert_eq!(crawl.frontier().seen(), followed, "{:?}", crawl.passive());
+        // No estimate is made of it.
+        let estimated = crawl.estimates().at_this_moment(crawl.harvest().node().unwrap());
+        assert_eq!(estimated.keys, None);
+    }
+    assert_eq!((crawl.passive().asked_for, crawl.passive().wanted), (3, 1));
 }
 
 #[test]

@@ -85,6 +85,8 @@ pub struct Store {
     pub shown: u16,
     /// Seconds until the sample changes; `None` if it did not say.
     pub interval: Option<i64>,
+    /// The infohashes lie too far from its id to be what it stores (network-model 4.7): they, or the id, are invented.
+    pub far_fetched: bool,
 }
 
 /// The first bytes of a client version (`v`): two letters and a number, as most have it (BEP 5). Held in place: the way of a datagram

@@ -211,6 +211,17 @@ impl Responder {
         &self.shelves[family as usize].store
     }
 
+    /// Peers of a torrent that announced themselves to us lately, at most `most`, in no order.
+    pub fn announced(&mut self, now: Time, info_hash: &InfoHash, most: usize) -> Vec<SocketAddr> {
+        let mut peers = Vec::new();
+        for shelf in &mut self.shelves {
+            if let Some(swarm) = shelf.store.swarm(now, info_hash) {
+                swarm.pick(&mut self.rng, false, most, &mut peers);
+            }
+        }
+        peers
+    }
+
     fn pong(&mut self, call: &mut Call<'_>) {
         self.served.count(Served::Ping);
         call.reply(Reply::new(call.our.id));

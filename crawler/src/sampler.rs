@@ -484,7 +484,7 @@ impl Sampler {
         self.stats.sampled_nodes += u64::from(first);
         self.stats.implausible += u64::from(!sample.is_plausible());
         self.stats.oversized += u64::from(sample.is_oversized());
-        self.stats.far_fetched += u64::from(sample.is_far_fetched(self.ledger.len()));
+        self.stats.far_fetched += u64::from(self.doubts(sample));
         self.ledger.update(entry, |node| {
             node.standing = Standing::Samples;
             node.num = num;
@@ -492,6 +492,12 @@ impl Sampler {
             node.failures = 0;
         });
         rest
+    }
+
+    /// Whether the infohashes of a sample lie too far from its node to be what it stores, in a network as large as the one we know
+    /// (network-model 4.7).
+    pub fn doubts(&self, sample: &Sample) -> bool {
+        sample.is_far_fetched(self.ledger.len())
     }
 
     /// The node at `addr`, and what it was asked, if nothing came of that before now.

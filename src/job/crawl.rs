@@ -5,6 +5,7 @@ mod machine;
 mod retries;
 mod schedule;
 mod summary;
+mod wanted;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -31,7 +32,7 @@ use crate::report::{self, Progress, View};
 use retries::Retries;
 
 pub use estimates::{Estimated, Estimates, believed};
-pub use machine::{Crawl, Ending, Event, Limits};
+pub use machine::{Crawl, Ending, Event, Limits, Passive};
 pub use schedule::Waiting;
 
 /// What is to be harvested of each infohash.

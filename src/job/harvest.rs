@@ -334,7 +334,8 @@ impl Harvest {
         }
     }
 
-    fn learn_peer(&mut self, now: Time, info_hash: InfoHash, peer: SocketAddr) {
+    /// A peer of an infohash was named, or announced itself; nothing happens unless the infohash is in work.
+    pub fn learn_peer(&mut self, now: Time, info_hash: InfoHash, peer: SocketAddr) {
         let Some(work) = self.works.get_mut(&info_hash) else {
             return;
         };

@@ -17,7 +17,7 @@ use crate::metadata::put_peer;
 use crate::name::clean;
 
 /// The first line of `nodes`, without its newline.
-pub const NODES: &str = "time_ms,node_id,ip,port,asked,purpose,outcome,code,rtt_ms,v,num,shown,interval";
+pub const NODES: &str = "time_ms,node_id,ip,port,asked,purpose,outcome,code,rtt_ms,v,num,shown,interval,far_fetched";
 
 /// The first line of `sightings`.
 pub const SIGHTINGS: &str =
@@ -62,6 +62,8 @@ pub struct Node<'a> {
     pub shown: Option<u16>,
     /// Seconds until its sample changes, as it says.
     pub interval: Option<i64>,
+    /// What it showed lies too far from its id to be what it stores.
+    pub far_fetched: Option<bool>,
 }
 
 /// An infohash that somebody showed us.
@@ -132,10 +134,8 @@ pub fn put_node(row: &Node<'_>, out: &mut Vec<u8>) {
     out.push(b',');
     put_some(row.num, out);
     put_some(row.shown, out);
-    if let Some(interval) = row.interval {
-        let _ = write!(out, "{interval}");
-    }
-    out.push(b'\n');
+    put_some(row.interval, out);
+    let _ = writeln!(out, "{}", flag(row.far_fetched));
 }
 
 /// Appends a row of `sightings`.
@@ -165,12 +165,7 @@ pub fn put_named(row: &Peer<'_>, out: &mut Vec<u8>) {
     put_peer(&row.peer, out);
     let _ = write!(out, ",{},{},", row.source, row.id);
     put_peer(&row.addr, out);
-    let seed = match row.seed {
-        Some(true) => "True",
-        Some(false) => "False",
-        None => "",
-    };
-    let _ = writeln!(out, ",{seed}");
+    let _ = writeln!(out, ",{}", flag(row.seed));
 }
 
 /// Appends a row of `files`: the `index`th file of a torrent, from 0. A path is cut as a name is in `metadata.txt`.
@@ -182,6 +177,14 @@ pub fn put_file(time_ms: u64, info_hash: InfoHash, (index, length, path): (usize
     }
     put_field(&clean(path.get(..end).unwrap_or_default()), out);
     out.push(b'\n');
+}
+
+const fn flag(flag: Option<bool>) -> &'static str {
+    match flag {
+        Some(true) => "True",
+        Some(false) => "False",
+        None => "",
+    }
 }
 
 fn put_some(number: Option<impl std::fmt::Display>, out: &mut Vec<u8>) {
@@ -217,6 +220,7 @@ mod tests {
             num: Some(135),
             shown: Some(20),
             interval: Some(21_600),
+            far_fetched: Some(false),
         }
     }
 
@@ -254,6 +258,7 @@ mod tests {
             num: None,
             shown: None,
             interval: None,
+            far_fetched: None,
             ..node()
         };
         let asked = Sighting {
@@ -274,13 +279,13 @@ mod tests {
             (
                 NODES,
                 text(|out| put_node(&node(), out)),
-                "1700000000123,0a,192.0.2.7,6881,sample_infohashes,sampler,answer,,81.3,LT 2.11,135,20,21600\n"
+                "1700000000123,0a,192.0.2.7,6881,sample_infohashes,sampler,answer,,81.3,LT 2.11,135,20,21600,False\n"
                     .to_owned(),
             ),
             (
                 NODES,
                 text(|out| put_node(&silent, out)),
-                "1700000000123,0a,192.0.2.7,6881,sample_infohashes,sampler,timeout,,,,,,\n".to_owned(),
+                "1700000000123,0a,192.0.2.7,6881,sample_infohashes,sampler,timeout,,,,,,,\n".to_owned(),
             ),
             (
                 SIGHTINGS,

@@ -145,7 +145,6 @@ impl Node {
             return self.fruitless(now, &call);
         }
         self.stats.answered.count(call.request.asked());
-        self.observed_answer(from, &call, Some(rtt), (message, reply));
         self.vote(now, from, message.ip);
         let contact = Contact {
             id: reply.id,
@@ -155,8 +154,9 @@ impl Node {
             self.table(Family::of(&from)).answered(now, contact);
         }
         if call.asker == Asker::Sampler {
-            return self.feed_sampler(now, &contact, message.version, reply);
+            return self.feed_sampler(now, &contact, (message, reply), (&call, Some(rtt)));
         }
+        self.observed_answer(from, &call, Some(rtt), (message, reply), false);
         self.overheard(now, &contact, message.version, reply);
         match call.asker {
             Asker::Upkeep | Asker::Sampler | Asker::Announcer => {}
@@ -176,18 +176,22 @@ impl Node {
         if self.is_own_id(&reply.id) {
             return;
         }
-        self.observed_answer(from, call, None, (message, reply));
         let contact = Contact {
             id: reply.id,
             addr: from,
         };
         match call.asker {
             Asker::Sampler => {
-                self.feed_sampler(now, &contact, message.version, reply);
+                self.feed_sampler(now, &contact, (message, reply), (call, None));
                 self.belated_refusal(now, from, call, reply.samples.is_none());
             }
-            Asker::Lookup { slot, lookup } => self.feed_lookup(now, (slot, lookup), contact, reply),
-            Asker::Upkeep | Asker::Owner(_) | Asker::Announcer => {}
+            Asker::Lookup { slot, lookup } => {
+                self.observed_answer(from, call, None, (message, reply), false);
+                self.feed_lookup(now, (slot, lookup), contact, reply);
+            }
+            Asker::Upkeep | Asker::Owner(_) | Asker::Announcer => {
+                self.observed_answer(from, call, None, (message, reply), false);
+            }
         }
     }
 

@@ -23,6 +23,7 @@ impl Node {
         call: &Call,
         rtt: Option<Duration>,
         (message, reply): (&Message<'_>, &Reply<'_>),
+        far_fetched: bool,
     ) {
         if !self.observing {
             return;
@@ -31,6 +32,7 @@ impl Node {
             num: reply.num,
             shown: u16::try_from(reply.samples().len()).unwrap_or(u16::MAX),
             interval: reply.interval,
+            far_fetched,
         });
         self.tell(Event::Observed(Observation {
             addr: from,

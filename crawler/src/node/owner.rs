@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use wire::InfoHash;
 use world::Time;
 
 use super::Node;
@@ -21,6 +22,11 @@ impl Node {
     /// The owner dials `to`: a flow on the routers in between, like a query.
     pub fn touch_flow(&mut self, now: Time, to: SocketAddr) {
         self.guard.touch_flow(now, to);
+    }
+
+    /// Peers of a torrent that announced themselves to us lately, at most `most`: the freshest there are.
+    pub fn announced(&mut self, now: Time, info_hash: &InfoHash, most: usize) -> Vec<SocketAddr> {
+        self.responder.announced(now, info_hash, most)
     }
 
     /// The owner has what it looked for: no further query is spent on this lookup, nothing more is told of it, and

@@ -1,6 +1,8 @@
 //! Between the node and its sampler, if it has one.
 
-use wire::krpc::Reply;
+use std::time::Duration;
+
+use wire::krpc::{Message, Reply};
 use world::Time;
 
 use super::Node;
@@ -8,7 +10,7 @@ use crate::contacts::Contact;
 use crate::event::Event;
 use crate::ledger::Provenance;
 use crate::rpc::{Asker, Call, Question, Request};
-use crate::sampler::{Probe, Sampler};
+use crate::sampler::{Probe, Sample, Sampler};
 
 impl Node {
     /// Samples nobody while `paused`; who is known stays known.
@@ -42,15 +44,22 @@ impl Node {
         self.sampler.as_ref().filter(|_| !self.paused)?.wake()
     }
 
-    /// The sampler's question was answered: each infohash shown is told.
-    pub(super) fn feed_sampler(&mut self, now: Time, from: &Contact, version: Option<&[u8]>, reply: &Reply<'_>) {
+    /// The sampler's question was answered, in time if there is a round trip: each infohash shown is told.
+    pub(super) fn feed_sampler(
+        &mut self,
+        now: Time,
+        from: &Contact,
+        answer: (&Message<'_>, &Reply<'_>),
+        (call, rtt): (&Call, Option<Duration>),
+    ) {
         let Some(sampler) = &mut self.sampler else {
             return;
         };
-        let Some(sample) = sampler.on_reply(now, from, version, reply, &self.guard) else {
-            return;
-        };
-        for sighting in sample.sightings() {
+        let (message, reply) = answer;
+        let sample = sampler.on_reply(now, from, message.version, reply, &self.guard);
+        let far_fetched = sample.as_ref().is_some_and(|sample| sampler.doubts(sample));
+        self.observed_answer(from.addr, call, rtt, answer, far_fetched);
+        for sighting in sample.iter().flat_map(Sample::sightings) {
             self.tell(Event::Sighting(sighting));
         }
     }

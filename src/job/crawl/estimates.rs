@@ -3,6 +3,8 @@
 //! Samples only. What others ask us for or announce to us comes from the neighbourhood of our own id and from whoever likes to talk
 //! to us: mixed in, it would make a sample of nothing.
 
+use std::net::SocketAddr;
+
 use analysis::{Counts, Estimate, Incidence, richness, size};
 use crawler::observation::{Observation, Outcome};
 use crawler::{Family, K, Node, Sighting, Source};
@@ -20,6 +22,8 @@ pub struct Estimates {
     samples: Incidence<KeyedState>,
     /// Nodes that answered anything: how many of all were met.
     met: Incidence<KeyedState>,
+    /// Who showed something invented lately: the sightings of its sample follow.
+    liar: Option<SocketAddr>,
 }
 
 /// The estimates at one moment. What cannot be estimated yet is `None`.
@@ -42,28 +46,33 @@ pub struct Estimated {
 }
 
 impl Estimates {
-    pub(super) fn new(seed: Seed) -> Self {
+    /// Nothing was noted yet.
+    pub fn new(seed: Seed) -> Self {
         Self {
             samples: Incidence::new(seed.derive("estimates").hasher(), MOST),
             met: Incidence::new(seed.derive("nodes met").hasher(), MOST),
+            liar: None,
         }
     }
 
     /// A node answered or did not.
-    pub(super) fn observed(&mut self, observation: &Observation) {
+    pub fn observed(&mut self, observation: &Observation) {
         let answered = matches!(observation.outcome, Outcome::Answer | Outcome::Late);
         let (true, Some(id)) = (answered, &observation.id) else {
             return;
         };
         self.met.read(id, 0);
-        if let Some(store) = &observation.store {
+        let liar = observation.store.is_some_and(|store| store.far_fetched);
+        self.liar = liar.then_some(observation.addr);
+        if let (Some(store), false) = (&observation.store, liar) {
             self.samples.read(id, believed(store.num, store.shown));
         }
     }
 
     /// An infohash was shown.
-    pub(super) fn sighted(&mut self, sighting: &Sighting) {
-        if let Source::Sample { .. } = sighting.source {
+    pub fn sighted(&mut self, sighting: &Sighting) {
+        let invented = self.liar == Some(sighting.from.addr);
+        if let (Source::Sample { .. }, false) = (sighting.source, invented) {
             self.samples.note(&sighting.from.id, &sighting.info_hash);
         }
     }

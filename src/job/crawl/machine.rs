@@ -5,11 +5,12 @@
 use std::time::Duration;
 
 use crawler::frontier::{Fate, Frontier, Outcome as Failed, Seen};
-use crawler::{Event as DhtEvent, Source};
+use crawler::{Event as DhtEvent, K, Node, Sighting, Source};
 use world::{Input, Machine, Output, Seed, Time};
 
 use super::estimates::Estimates;
 use super::schedule::{Schedule, Waiting};
+use super::wanted::Wanted;
 use crate::job::harvest::{Attempt, Harvest, Harvested, Outcome, Step};
 
 /// When a crawl ends by itself, and how it goes about its work.
@@ -62,6 +63,19 @@ pub enum Event {
     Over(Ending),
 }
 
+/// What came without asking: none of it is part of an estimate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Passive {
+    /// `get_peers` queries of others.
+    pub asked_for: u64,
+    /// Of these, for an infohash that another host had asked for: followed like a sighting.
+    pub wanted: u64,
+    /// Announces to us.
+    pub announced: u64,
+    /// Peers that had announced themselves to us when their infohash was taken in work.
+    pub known: u64,
+}
+
 /// How often [`Event::Pulse`] comes.
 const PULSE: Duration = Duration::from_secs(1);
 
@@ -83,8 +97,8 @@ pub struct Crawl {
     taken: u64,
     /// Infohashes recorded.
     recorded: u64,
-    /// `get_peers` queries of others, each for an infohash that is not followed for that.
-    asked_for: u64,
+    passive: Passive,
+    wanted: Wanted,
     /// When something new last came: a new infohash, or a record.
     last_news: Time,
     schedule: Schedule,
@@ -108,7 +122,8 @@ impl Crawl {
             phase: Phase::Running,
             taken: 0,
             recorded: 0,
-            asked_for: 0,
+            passive: Passive::default(),
+            wanted: Wanted::new(seed),
             last_news: Time::ZERO,
             schedule: Schedule::new(seed),
             estimates: Estimates::new(seed),
@@ -169,9 +184,9 @@ impl Crawl {
         restored
     }
 
-    /// `get_peers` queries of others; what they ask for is not followed for that.
-    pub fn asked_for(&self) -> u64 {
-        self.asked_for
+    /// What others asked us for and announced to us.
+    pub fn passive(&self) -> Passive {
+        self.passive
     }
 
     /// Stops taking work; what is under way may finish within [`Limits::leave_within`].
@@ -238,7 +253,16 @@ impl Crawl {
                 ..
             } = self.limits;
             let (plan, known) = self.schedule.plan(&work, lookup_queries, retry_queries);
-            self.harvest.begin(now, work.info_hash, Some(plan), known);
+            // Who announced itself to us is tried first: it was there within the hour.
+            let node = self.harvest.node_mut();
+            let mut first = node.map_or_else(Vec::new, |node| {
+                let mut peers = node.announced(now, &work.info_hash, K);
+                peers.retain(|peer| node.guard().admits_contact(peer));
+                peers
+            });
+            self.passive.known += first.len() as u64;
+            first.extend(known);
+            self.harvest.begin(now, work.info_hash, Some(plan), &first);
         }
     }
 
@@ -283,17 +307,34 @@ impl Crawl {
 
     fn on_dht(&mut self, now: Time, event: &DhtEvent) {
         match event {
-            // Clients walk to random points with get_peers, and who asks holds nothing: no torrent need be there, and
-            // where one is, its holders show it.
-            DhtEvent::Sighting(sighting) if sighting.source == Source::GetPeers => self.asked_for += 1,
-            DhtEvent::Sighting(sighting) | DhtEvent::Announced { sighting, .. } => {
+            DhtEvent::Sighting(sighting) if sighting.source == Source::GetPeers => {
+                self.passive.asked_for += 1;
+                if self.wanted.asked(sighting.info_hash, sighting.from.addr.ip()) {
+                    self.passive.wanted += 1;
+                    self.sighted(now, sighting);
+                }
+            }
+            DhtEvent::Sighting(sighting) => {
                 self.estimates.sighted(sighting);
-                if self.frontier.sighted(now, sighting) == Seen::New {
-                    self.last_news = now;
+                self.sighted(now, sighting);
+            }
+            // A peer that was there a moment ago: of an infohash in work it is tried at once.
+            DhtEvent::Announced { sighting, peer, .. } => {
+                self.passive.announced += 1;
+                self.sighted(now, sighting);
+                let admitted = |node: &Node| node.guard().admits_contact(peer);
+                if self.harvest.node().is_some_and(admitted) {
+                    self.harvest.learn_peer(now, sighting.info_hash, *peer);
                 }
             }
             DhtEvent::Observed(observation) => self.estimates.observed(observation),
             _ => {}
+        }
+    }
+
+    fn sighted(&mut self, now: Time, sighting: &Sighting) {
+        if self.frontier.sighted(now, sighting) == Seen::New {
+            self.last_news = now;
         }
     }
 

@@ -108,10 +108,18 @@ fn infohashes(figures: &mut Figures, tally: &Tally, crawl: &Crawl, now: Time) {
         "dictionaries that hash to the infohash and cannot be read",
     );
     rounds(figures, crawl);
+    let passive = crawl.passive();
+    figures.count("asked_for", passive.asked_for, "get_peers queries from others");
     figures.count(
-        "asked_for",
-        crawl.asked_for(),
-        "get_peers queries from others, for infohashes that are not followed for that",
+        "wanted",
+        passive.wanted,
+        "of these, for an infohash that two hosts asked for: sightings, followed after all that was shown",
+    );
+    figures.count("announced", passive.announced, "announces to us: sightings, and peers");
+    figures.count(
+        "announced_peers",
+        passive.known,
+        "peers that had announced themselves to us when their infohash was taken in work",
     );
     figures.count(
         "evicted",

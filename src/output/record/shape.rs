@@ -59,6 +59,7 @@ impl Shape {
             num: observation.store.and_then(|store| store.num),
             shown: observation.store.map(|store| store.shown),
             interval: observation.store.and_then(|store| store.interval),
+            far_fetched: observation.store.map(|store| store.far_fetched),
         };
         observed::put_node(&row, out);
         1
