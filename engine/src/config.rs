@@ -108,6 +108,8 @@ pub struct Deadlines {
     pub pex: Duration,
     /// Between two calls for peers to the owner, who asks the DHT.
     pub want_peers: Duration,
+    /// Between two exchanges of the peers of least use for others, where nearly all places are taken.
+    pub turnover: Duration,
     /// From [`Input::Stop`](world::Input::Stop) until what is not done is left.
     pub leave: Duration,
 }

@@ -18,6 +18,7 @@ mod pulse;
 mod serve;
 mod show;
 mod trees;
+mod turnover;
 mod web;
 mod wishes;
 
@@ -144,7 +145,7 @@ pub(crate) struct Torrent {
     moving: Option<String>,
     pub(crate) picker: Picker,
     hashes: Option<Hashes>,
-    roster: Roster,
+    pub(crate) roster: Roster,
     blame: Blame,
     judging: BTreeMap<u32, Judging>,
     pub(crate) peers: Vec<Option<Box<Peer>>>,
@@ -170,6 +171,8 @@ pub(crate) struct Torrent {
     pub(crate) redundant: u64,
     pub(crate) failed_bytes: u64,
     counted_until: Time,
+    /// When the peers of least use were last exchanged.
+    turned_over: Time,
     asked_for_peers: Option<Time>,
     pub(crate) finished_once: bool,
     pub(crate) fault: Option<(DiskFault, Option<u32>)>,
@@ -242,6 +245,7 @@ impl Torrent {
             redundant: 0,
             failed_bytes: 0,
             counted_until: now,
+            turned_over: now,
             asked_for_peers: None,
             finished_once: false,
             fault: None,

@@ -465,7 +465,9 @@ impl WebSeed {
             WebFault::BadUrl | WebFault::Forbidden => self.end(WebSeedEnd::BadUrl, told),
             WebFault::Untrusted => self.end(WebSeedEnd::Untrusted, told),
             WebFault::NoRoom => self.rest(now + NO_ROOM_WAIT, told),
-            WebFault::NoName | WebFault::NoConnection | WebFault::Broken | WebFault::TooLong => self.fail(now, told),
+            WebFault::NoName | WebFault::NoConnection | WebFault::Proxy | WebFault::Broken | WebFault::TooLong => {
+                self.fail(now, told);
+            }
         }
     }
 

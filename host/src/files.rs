@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -243,6 +244,44 @@ pub fn read_file(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("read", path)(error)),
     }
+}
+
+/// A part of a file; `None` if there is no such file, or it ends before.
+///
+/// # Errors
+///
+/// What the file system says.
+pub fn read_part(path: &Path, from: u64, len: usize) -> Result<Option<Vec<u8>>, FileError> {
+    let mut bytes = vec![0; len];
+    match File::open(path).and_then(|file| file.read_exact_at(&mut bytes, from)) {
+        Ok(()) => Ok(Some(bytes)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => Ok(None),
+        Err(error) => Err(failed("read", path)(error)),
+    }
+}
+
+/// Bytes of a file, and when it was last written to, Unix seconds; `None` if there is none.
+///
+/// # Errors
+///
+/// What the file system says.
+pub fn stamp(path: &Path) -> Result<Option<(u64, i64)>, FileError> {
+    match fs::metadata(path) {
+        Ok(about) => Ok(Some((about.len(), about.mtime()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("look at", path)(error)),
+    }
+}
+
+/// Brings what others wrote to a file to stable storage.
+///
+/// # Errors
+///
+/// What the file system says.
+pub fn sync_file(path: &Path) -> Result<(), FileError> {
+    File::open(path)
+        .and_then(|file| file.sync_data())
+        .map_err(failed("write", path))
 }
 
 /// Puts `contents` in the place of a file: whoever reads it, even after a crash, finds all of the old or all of the new.

@@ -14,6 +14,7 @@ mod lab;
 mod lsd;
 mod meter;
 mod metrics;
+mod proxy;
 mod ready;
 mod resolve;
 mod run;
@@ -29,11 +30,15 @@ pub use clock::{entropy, unix_millis, unix_now};
 pub use counters::{Counters, DiskCounters, SendErrors};
 pub use disk::DiskLimits;
 pub use error::HostError;
-pub use files::{AppendFile, DirLock, FileError, FileFault, create_dir, new_file, read_file, replace_file, set_aside};
+pub use files::{
+    AppendFile, DirLock, FileError, FileFault, create_dir, new_file, read_file, read_part, replace_file, set_aside,
+    stamp, sync_file,
+};
 pub use interrupt::Interrupt;
 pub use lsd::LsdReach;
 pub use meter::Meter;
 pub use metrics::Metrics;
+pub use proxy::{Proxy, ProxyError, Relay, disclose, enclose};
 pub use resolve::{ResolveError, Resolved, Resolver};
 pub use run::{Ended, Why, run};
 pub use scribe::{Scribe, Sheet, Written};

@@ -21,12 +21,12 @@ use self::allowed::Allowed;
 use self::connect::{Connector, Names};
 use self::fetch::{Fetch, HttpClient};
 use self::url::Url;
-use crate::HostError;
+use crate::{HostError, Proxy};
 
 mod allowed;
 mod connect;
 mod fetch;
-mod url;
+pub(crate) mod url;
 
 /// Parts of bodies that wait for the loop, of all requests together.
 const PARTS_WAITING: usize = 32;
@@ -49,6 +49,8 @@ pub struct WebPolicy {
     pub allow_loopback: bool,
     /// Addresses of ours that connections come from, one of each family that is used; unspecified ones are left to the system.
     pub from: Vec<IpAddr>,
+    /// What leads to all servers, if they are not to see us. It looks up their names, so only URLs with addresses are judged.
+    pub proxy: Option<Proxy>,
     /// Requests under way at once (recommended: 64). More: [`WebFault::NoRoom`].
     pub requests: usize,
 }
@@ -59,6 +61,7 @@ pub(crate) struct Checked {
     agent: HeaderValue,
     allowed: Allowed,
     from: Vec<IpAddr>,
+    proxy: Option<Proxy>,
     requests: usize,
 }
 
@@ -72,6 +75,7 @@ impl WebPolicy {
                 loopback: self.allow_loopback,
             },
             from: self.from.iter().copied().filter(|ip| !ip.is_unspecified()).collect(),
+            proxy: self.proxy.clone(),
             requests: self.requests,
         })
     }
@@ -261,8 +265,7 @@ fn begin<'a>(begun: &'a mut Option<Begun>, policy: &Checked) -> Result<&'a mut B
     if begun.is_none() {
         let names = Names::new();
         // Fails only if the cryptography that is built in knows no version of TLS.
-        let connector =
-            Connector::new(policy.allowed, policy.from.clone(), names.clone()).map_err(|_| WebFault::NoConnection)?;
+        let connector = Connector::new(policy, names.clone()).map_err(|_| WebFault::NoConnection)?;
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_FOR)
@@ -293,6 +296,7 @@ mod tests {
                 user_agent: user_agent.to_owned(),
                 allow_loopback: false,
                 from: Vec::new(),
+                proxy: None,
                 requests: 1,
             };
             policy

@@ -113,6 +113,7 @@ fn stage_with(requests: usize) -> Stage {
         user_agent: "estudely/test".to_owned(),
         allow_loopback: true,
         from: Vec::new(),
+        proxy: None,
         requests,
     };
     stage.allow_web(&policy).unwrap();
@@ -289,6 +290,7 @@ fn this_machine_is_not_spoken_to_unless_it_may_be() {
         user_agent: "estudely/test".to_owned(),
         allow_loopback: false,
         from: Vec::new(),
+        proxy: None,
         requests: 8,
     };
     stage.allow_web(&policy).unwrap();
@@ -314,6 +316,7 @@ fn a_request_comes_from_the_address_that_it_is_to_come_from() {
             user_agent: "estudely/test".to_owned(),
             allow_loopback: true,
             from: from.into(),
+            proxy: None,
             requests: 8,
         })
         .unwrap();

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use host::Proxy;
 use serde::Serialize;
 
 use super::NetArgs;
@@ -52,9 +53,13 @@ pub struct DownloadArgs {
     /// Seed until this many bytes went out for each that came in, then end [default: until Ctrl-C]
     #[arg(long, value_name = "R")]
     pub seed_ratio: Option<f64>,
-    /// Take over what libtorrent's fast-resume file says of the torrent; its pieces are hashed before they are believed
-    #[arg(long, value_name = "FILE.fastresume", conflicts_with = "from")]
+    /// Take over what libtorrent's resume data (.fastresume) or a state.json says of the torrent: pieces, which are hashed
+    /// before they are believed; of .fastresume also blocks, peers, bans, counters, levels and names of files
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
     pub import_resume: Option<PathBuf>,
+    /// Believe the pieces of --import-resume without hashing them, if libtorrent would
+    #[arg(long, requires = "import_resume")]
+    pub trust_resume: bool,
     /// What download and seed share
     #[command(flatten)]
     pub swarm: SwarmArgs,
@@ -114,13 +119,18 @@ pub struct SwarmArgs {
     /// Use no web seed
     #[arg(long)]
     pub no_web_seeds: bool,
+    /// Trackers and web seeds by this proxy: socks5://HOST:PORT or http://HOST:PORT, USER:PASSWORD@ before the host. UDP trackers
+    /// need one that carries datagrams (SOCKS 5), and their names are looked up here. Peers and the DHT are met directly
+    #[arg(long, value_name = "URL")]
+    #[serde(skip)]
+    pub proxy: Option<Proxy>,
     /// One JSON object a line on stdout, for programs: `status` of each torrent once a second, and events
     #[arg(long)]
     pub json: bool,
     /// Seconds until the whole run ends; 0 means no limit
     #[arg(long, default_value_t = 0, value_name = "SECONDS")]
     pub overall_timeout: u64,
-    /// Where journals, state.json, fast-resume files and fetched .torrent files are kept
+    /// Where journals, state.json, libtorrent's resume data (.fastresume) and fetched .torrent files are kept
     #[arg(long, default_value = "data", value_name = "DIR")]
     pub data_dir: PathBuf,
     /// How it behaves toward the network

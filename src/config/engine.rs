@@ -10,7 +10,7 @@ use crate::args::SwarmArgs;
 use crate::job::download::ENGINE_CONNS;
 
 /// How the web is asked, for trackers and web seeds.
-pub fn web(net: &Net) -> host::WebPolicy {
+pub fn web(net: &Net, proxy: Option<&host::Proxy>) -> host::WebPolicy {
     host::WebPolicy {
         user_agent: concat!("estudely/", env!("CARGO_PKG_VERSION")).to_owned(),
         allow_loopback: net.network.lab,
@@ -18,12 +18,13 @@ pub fn web(net: &Net) -> host::WebPolicy {
             Bind::Exactly(addrs) => addrs.iter().map(SocketAddr::ip).collect(),
             Bind::FirstFree(_) => Vec::new(),
         },
+        proxy: proxy.cloned(),
         requests: 64,
     }
 }
 
 /// The engine.
-pub fn engine(args: &SwarmArgs, net: &Net, port: u16) -> Config {
+pub fn engine(args: &SwarmArgs, net: &Net, port: u16, udp_trackers: bool) -> Config {
     let rates = Rates {
         down: args.limit_down,
         up: args.limit_up,
@@ -69,7 +70,7 @@ pub fn engine(args: &SwarmArgs, net: &Net, port: u16) -> Config {
             requests: 5,
             timeout: Duration::from_secs(20),
         },
-        announce: announce(net, port),
+        announce: announce(net, port, udp_trackers),
         random_first: 4,
         // Two copies of the last blocks: a third is rarely the first to come.
         endgame_copies: 2,
@@ -124,6 +125,8 @@ const fn deadlines() -> Deadlines {
         durable_bytes: 256 << 20,
         pex: Duration::from_secs(60),
         want_peers: Duration::from_secs(5 * 60),
+        // As libtorrent's `peer_turnover_interval`.
+        turnover: Duration::from_secs(5 * 60),
         // TRK-13: trackers are given ten seconds to hear that we leave.
         leave: Duration::from_secs(10),
     }
@@ -154,7 +157,7 @@ fn roster(net: &Net) -> roster::Config {
     }
 }
 
-fn announce(net: &Net, port: u16) -> announce::Config {
+fn announce(net: &Net, port: u16, by_udp: bool) -> announce::Config {
     announce::Config {
         port,
         num_want: 200,
@@ -176,7 +179,9 @@ fn announce(net: &Net, port: u16) -> announce::Config {
         most_at_once: 64,
         most_response: 1 << 20,
         most_peers: 2_000,
-        may_speak_to: if net.network.lab {
+        may_speak_to: if !by_udp {
+            |_| false
+        } else if net.network.lab {
             |addr| addr.ip().is_loopback()
         } else {
             |addr| crawler::guard::bogon::is_global(addr.ip())

@@ -2,6 +2,7 @@
 
 mod adding;
 mod machine;
+mod resume;
 mod run;
 mod summary;
 mod wanted;
@@ -11,7 +12,7 @@ use std::net::SocketAddr;
 use anyhow::Context;
 use engine::{Engine, Verify};
 use fetcher::Pool;
-use host::{LsdReach, Stage};
+use host::{LsdReach, Relay, Stage};
 use transport::Transport;
 use world::disk::Allocation as Room;
 
@@ -23,6 +24,7 @@ use crate::job::lab::Inside;
 use crate::job::start::{self, Chance, Incoming, Started};
 use crate::report::note;
 use adding::Manner;
+use resume::Import;
 use run::{End, Run};
 use wanted::Wanted;
 
@@ -52,7 +54,10 @@ pub fn run(args: &DownloadArgs) -> anyhow::Result<Exit> {
         allocation,
         verify: verify(args.verify),
         sequential: args.sequential,
-        import: args.import_resume.clone(),
+        import: args.import_resume.clone().map(|path| Import {
+            path,
+            trust: args.trust_resume,
+        }),
         ..manner(&args.swarm)
     };
     let end = match (args.no_seed, args.seed_ratio) {
@@ -108,7 +113,12 @@ fn swarm(args: &SwarmArgs, wanted: Vec<Wanted>, manner: Manner, end: End) -> any
     let net = config::net(&args.net, None)?;
     let chance = Chance::new(args.net.seed)?;
     host::create_dir(&args.data_dir)?;
-    let Joined { stage, download, lab } = join(args, &net, chance)?;
+    let Joined {
+        stage,
+        download,
+        lab,
+        relay,
+    } = join(args, &net, chance)?;
     let stopper = stage.stopper();
     let mut download = download;
     let mut run = Run::begin(args, wanted, manner, end, stopper, &mut download)?;
@@ -116,6 +126,7 @@ fn swarm(args: &SwarmArgs, wanted: Vec<Wanted>, manner: Manner, end: End) -> any
         run.on_event(now, download, event)
     })
     .context("the run cannot begin")?;
+    drop(relay);
     if let Some(node) = download.node() {
         start::save_state(node, &args.data_dir)?;
     }
@@ -127,6 +138,8 @@ struct Joined {
     stage: Stage,
     download: Download,
     lab: Option<Inside>,
+    /// To be kept as long as datagrams are to pass.
+    relay: Option<Relay>,
 }
 
 /// The minds, on open sockets. Without the DHT, or without a way into it, peers come from elsewhere.
@@ -155,7 +168,7 @@ fn join(args: &SwarmArgs, net: &Net, chance: Chance) -> anyhow::Result<Joined> {
         None => (start::open(&net.bind, Incoming::Welcome)?, None, None),
     };
     let mut stage = stage;
-    stage.allow_web(&config::web(net))?;
+    stage.allow_web(&config::web(net, args.proxy.as_ref()))?;
     if !args.no_lsd {
         let reach = if net.network.lab {
             LsdReach::Loopback
@@ -169,11 +182,40 @@ fn join(args: &SwarmArgs, net: &Net, chance: Chance) -> anyhow::Result<Joined> {
     if let (Some(node), true) = (&mut node, port != 0) {
         node.set_announce_port(port);
     }
-    let mut engine = Engine::new(config::engine(args, net, port), chance.seed);
+    let relay = relay(args)?;
+    let udp_trackers = args.proxy.is_none() || relay.is_some();
+    let mut engine = Engine::new(config::engine(args, net, port, udp_trackers), chance.seed);
     engine.set_listen_port(port);
     let attempts = u32::try_from(config::PEERS_PER_MAGNET).unwrap_or(u32::MAX);
     let pool = Pool::new(config::pool_of_a_list(net, 0, attempts), chance.seed.derive("pool"));
     let transport = Transport::new(config::streams(net), chance.seed);
-    let download = Download::new(node, pool, transport, engine, config::admission(net), chance.seed);
-    Ok(Joined { stage, download, lab })
+    let mut download = Download::new(node, pool, transport, engine, config::admission(net), chance.seed);
+    if let Some(relay) = &relay {
+        download.relay_by(relay.addr());
+    }
+    Ok(Joined {
+        stage,
+        download,
+        lab,
+        relay,
+    })
+}
+
+/// What carries datagrams to UDP trackers by the proxy; without one they are not asked.
+fn relay(args: &SwarmArgs) -> anyhow::Result<Option<Relay>> {
+    let Some(proxy) = args.proxy.as_ref().filter(|_| !args.no_trackers) else {
+        return Ok(None);
+    };
+    if !proxy.is_socks() {
+        note("UDP trackers are not asked: a proxy of http:// carries no datagrams");
+        return Ok(None);
+    }
+    match proxy.relay() {
+        Ok(relay) => Ok(Some(relay)),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            note(&format!("UDP trackers are not asked: {error}"));
+            Ok(None)
+        }
+        Err(error) => Err(error).context("--proxy cannot be reached"),
+    }
 }

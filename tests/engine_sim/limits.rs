@@ -80,3 +80,25 @@ fn a_limit_that_is_lifted_is_no_more() {
     // 2.7 MB at 1 MB/s.
     assert!(done[0].since(now) < Duration::from_secs(6), "{:?}", done[0].since(now));
 }
+
+#[test]
+fn peers_that_give_least_make_room_for_others() {
+    let mut scene = Scene::new(Made::plain(64 << 10, 6 << 20, 4), 4);
+    let mut crowded = config();
+    crowded.limits.connections_per_torrent = 4;
+    let mut slow = config();
+    slow.rates.up = Some(1 << 10);
+    let leech = scene.leech(scene.place(HOME), crowded);
+    for _ in 0..4 {
+        let seed = scene.seed(scene.place(HOME), slow.clone());
+        scene.introduce(leech, seed);
+    }
+    scene.pass(Duration::from_secs(10));
+    let fast = scene.seed(scene.place(HOME), config());
+    scene.introduce(leech, fast);
+    scene.pass(Duration::from_secs(280));
+    assert!(scene.status(leech).progress() < 0.5, "no place for who is fast");
+    // Five minutes after the beginning one of the slow ones goes.
+    let done = scene.until_done(&[leech], 60);
+    assert_eq!(done.len(), 1);
+}

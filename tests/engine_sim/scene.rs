@@ -65,7 +65,7 @@ pub(crate) fn config() -> Config {
         panic!("not a download")
     };
     let net = estudely::config::net(&args.swarm.net, None).unwrap();
-    estudely::config::engine(&args.swarm, &net, 6881)
+    estudely::config::engine(&args.swarm, &net, 6881, true)
 }
 
 /// A line as many have it: 1 MB/s up, 5 MB/s down, 10 ms to the middle.

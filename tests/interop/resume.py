@@ -3,12 +3,16 @@
 Usage: resume.py ESTUDELY
 """
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
+import zlib
 
 import libtorrent as lt
+
+from program import HOST
 
 # What a test of `store` writes, byte for byte.
 OURS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../store/tests/fixtures/ours.fastresume")
@@ -63,16 +67,8 @@ def trusted_by_libtorrent(root):
     params = lt.read_resume_data(lt.bencode(entry))
     params.ti = info
     handle = session.add_torrent(params)
-    rejected, have = [], []
-    for _ in range(600):
-        session.wait_for_alert(50)
-        rejected += [alert.message() for alert in session.pop_alerts() if isinstance(alert, lt.fastresume_rejected_alert)]
-        status = handle.status()
-        if status.state not in (lt.torrent_status.checking_files, lt.torrent_status.checking_resume_data):
-            have = status.pieces
-            break
-    assert not rejected, rejected
-    assert have == [True, False, True, False, False], have
+    status = checked(session, handle)
+    assert status.pieces == [True, False, True, False, False], status.pieces
     downloading = {piece["piece_index"]: [block["state"] for block in piece["blocks"]] for piece in handle.get_download_queue()}
     assert downloading == {1: [0, 3]}, downloading
     print("resume: libtorrent trusts our pieces and blocks without hashing them")
@@ -128,12 +124,145 @@ def read_by_us(estudely, root):
     print("resume: we read what a session of libtorrent writes")
 
 
+class Torn:
+    """A torrent of one file on the disk, of five pieces of two blocks, its second piece wrong; and a folder of ours for it."""
+
+    def __init__(self, estudely, root):
+        self.estudely, self.root = estudely, root
+        self.path, self.data, self.file = (os.path.join(root, name) for name in ("torn", "data", "torn.torrent"))
+        self.content = os.urandom(5 * PIECE)
+        self.write(self.content)
+        made = lt.create_torrent(lt.list_files(self.path), PIECE, lt.create_torrent.v1_only)
+        lt.set_piece_hashes(made, root)
+        with open(self.file, "wb") as out:
+            out.write(lt.bencode(made.generate()))
+        self.info = lt.torrent_info(self.file)
+        self.name = str(self.info.info_hashes().v1)
+
+    def write(self, content):
+        with open(self.path, "wb") as out:
+            out.write(content)
+
+    def saved(self, have, unfinished=(), **more):
+        """Resume data as libtorrent writes them."""
+        params = lt.add_torrent_params()
+        params.ti, params.info_hashes, params.save_path = self.info, self.info.info_hashes(), self.root
+        params.have_pieces = [piece in have for piece in range(5)]
+        for key, value in more.items():
+            setattr(params, key, value)
+        entry = lt.bdecode(lt.write_resume_data_buf(params))
+        if unfinished:
+            entry[b"unfinished"] = list(unfinished)
+        path = os.path.join(self.root, "theirs.fastresume")
+        with open(path, "wb") as out:
+            out.write(lt.bencode(entry))
+        return path
+
+    def run(self, *flags, code=1, seconds=2):
+        """A run of ours without a peer; what its state.json says then."""
+        line = [self.estudely, "download", self.file, "--output-dir", self.root, "--data-dir", self.data, "--no-dht", "--no-lsd",
+                "--allow-loopback", "--bind", f"{HOST}:0", "--no-seed", "--overall-timeout", str(seconds), *flags]
+        ended = subprocess.run(line, capture_output=True, encoding="utf-8", timeout=60)
+        assert ended.returncode == code, f"exit code {ended.returncode}\n{ended.stdout}\n{ended.stderr}"
+        with open(self.left("state.json"), encoding="utf-8") as state:
+            return json.load(state)
+
+    def left(self, kind):
+        return os.path.join(self.data, "resume", f"{self.name}.{kind}")
+
+    def forget(self):
+        for kind in "journal", "fastresume", "state.json":
+            if os.path.exists(self.left(kind)):
+                os.unlink(self.left(kind))
+
+
+def taken_over_by_us(torn):
+    """What libtorrent says is hashed before it is believed, unless we are told to trust it."""
+    wrong = bytes(torn.content[:PIECE]) + bytes(PIECE) + torn.content[2 * PIECE:]
+    torn.write(wrong)
+    theirs = torn.saved({0, 1, 2}, total_downloaded=1_000_000)
+    state = torn.run("--import-resume", theirs)
+    assert (state["completed"], state["downloaded"]) == ([0, 2], 1_000_000), state
+    torn.forget()
+    state = torn.run("--import-resume", theirs, "--trust-resume")
+    assert state["completed"] == [0, 1, 2], state
+    # It is in our own journal from then on.
+    assert torn.run()["completed"] == [0, 1, 2]
+    print("resume: pieces of libtorrent are taken over, with their hash or on trust")
+
+
+def blocks_are_taken_over(torn):
+    """Blocks of an unfinished piece, if the checksum of 0.14 says that they are what they were."""
+    torn.write(torn.content[:PIECE + PIECE // 2] + bytes(len(torn.content) - PIECE - PIECE // 2))
+    block = torn.content[PIECE:PIECE + PIECE // 2]
+    for sum_, expected in (zlib.adler32(block), {"1": [0]}), (zlib.adler32(block) ^ 1, {}):
+        torn.forget()
+        theirs = torn.saved({0}, [{b"piece": 1, b"bitmask": b"\x80", b"adler32": sum_}])
+        state = torn.run("--import-resume", theirs)
+        assert (state["completed"], state.get("partial", {})) == ([0], expected), state
+    print("resume: blocks of an unfinished piece are taken over when their checksum is right, and only then")
+
+
+def left_for_libtorrent(torn):
+    """What a run of ours leaves is read by libtorrent, which goes on from there without hashing."""
+    torn.forget()
+    torn.write(torn.content[:3 * PIECE])
+    state = torn.run("--verify", "--import-resume", torn.saved(set()), "--peer", f"{HOST}:1")
+    assert state["completed"] == [0, 1, 2], state
+    with open(torn.left("fastresume"), "rb") as held:
+        params = lt.read_resume_data(held.read())
+    assert params.have_pieces == [True] * 3 + [False] * 2, params.have_pieces
+    assert (params.save_path, params.name) == (torn.root, "torn") and params.peers == [(HOST, 1)], (params.save_path, params.peers)
+    torn.write(bytes(5 * PIECE))
+    session = lt.session({**SETTINGS, "alert_mask": lt.alert.category_t.all_categories})
+    params.ti = torn.info
+    status = checked(session, session.add_torrent(params))
+    assert status.pieces == [True] * 3 + [False] * 2, status.pieces
+    print("resume: libtorrent goes on from what we leave, without hashing")
+
+
+def checked(session, handle):
+    """The status of a torrent of libtorrent when it has looked at what there is."""
+    for _ in range(600):
+        session.wait_for_alert(50)
+        rejected = [alert.message() for alert in session.pop_alerts() if isinstance(alert, lt.fastresume_rejected_alert)]
+        assert not rejected, rejected
+        status = handle.status()
+        if status.state not in (lt.torrent_status.checking_files, lt.torrent_status.checking_resume_data):
+            return status
+    raise SystemExit("libtorrent looks and looks")
+
+
+def peers_are_remembered(torn):
+    """A peer that one run knew is dialled by the next, without being named again; one that is banned is not."""
+    torn.forget()
+    torn.write(torn.content)
+    seeds = tempfile.mkdtemp(dir=torn.root)
+    os.rename(torn.path, os.path.join(seeds, "torn"))
+    session = lt.session({**SETTINGS, "listen_interfaces": f"{HOST}:0", "allow_multiple_connections_per_ip": True})
+    params = lt.add_torrent_params()
+    params.ti, params.save_path = torn.info, seeds
+    checked(session, session.add_torrent(params))
+    peer = (HOST, session.listen_port())
+    torn.run("--import-resume", torn.saved(set(), peers=[peer], banned_peers=[peer]), seconds=3)
+    torn.forget()
+    torn.run("--import-resume", torn.saved(set(), peers=[peer]), "--limit-down", "16KiB", seconds=3)
+    state = torn.run(code=0, seconds=60)
+    assert state["completed"] == [0, 1, 2, 3, 4], state
+    print("resume: peers are remembered from run to run, and bans are kept")
+
+
 def main():
     estudely = sys.argv[1]
     root = tempfile.mkdtemp(prefix="estudely-interop-")
     read_by_libtorrent()
     trusted_by_libtorrent(root)
     read_by_us(estudely, root)
+    torn = Torn(estudely, root)
+    taken_over_by_us(torn)
+    blocks_are_taken_over(torn)
+    left_for_libtorrent(torn)
+    peers_are_remembered(torn)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ if ! unshare -n true 2>/dev/null; then
     exit 0
 fi
 for test in crawl_real_clients serve_real_clients commands_real_clients serve_metadata sizes_scripted_peer pex_real_clients create \
-    resume finding matrix_real_clients transfer_real_clients; do
+    resume finding proxies matrix_real_clients transfer_real_clients; do
     echo "== $test"
     unshare -n sh -c "ip link set lo up && exec timeout 900 python3 -W ignore '$here/$test.py' '$estudely'"
 done

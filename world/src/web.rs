@@ -49,6 +49,8 @@ crate::closed_list! {
         NoConnection => "no connection",
         /// The certificate is not one to trust.
         Untrusted => "untrusted certificate",
+        /// The proxy in between cannot be reached, or does not lead there.
+        Proxy => "no way through the proxy",
         /// It hung up, or did not speak HTTP.
         Broken => "broken off",
         /// More bytes than were allowed.

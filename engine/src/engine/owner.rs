@@ -1,6 +1,6 @@
 //! What an owner can do with an engine.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -315,6 +315,28 @@ impl Engine {
     /// Its pieces and files.
     pub fn layout(&self, id: TorrentId) -> Option<&Layout> {
         self.torrent(id).map(|torrent| &torrent.layout)
+    }
+
+    /// The level of each of its files, 0 (not wanted) to 7.
+    pub fn levels(&self, id: TorrentId) -> Vec<u8> {
+        self.torrent(id).map_or_else(Vec::new, Torrent::file_levels)
+    }
+
+    /// Who is known of a torrent, connected or not, and from where: to be offered again in a later run (STO-31).
+    pub fn known_peers(&self, id: TorrentId) -> impl Iterator<Item = (SocketAddr, Sources)> {
+        self.torrent(id).into_iter().flat_map(|torrent| torrent.roster.peers())
+    }
+
+    /// Whom a torrent does not meet again, for [`Engine::ban`] in a later run (PWP-20).
+    pub fn banned(&self, id: TorrentId) -> impl Iterator<Item = IpAddr> {
+        self.torrent(id).into_iter().flat_map(|torrent| torrent.roster.banned())
+    }
+
+    /// An address is not to be met again in a torrent: its connections end. Whether there is such a torrent.
+    pub fn ban(&mut self, now: Time, id: TorrentId, ip: IpAddr) -> bool {
+        self.with(id)
+            .map(|(torrent, desk)| torrent.ban(desk, now, ip))
+            .is_some()
     }
 
     /// What was counted of all torrents together.

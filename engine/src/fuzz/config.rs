@@ -37,6 +37,7 @@ const fn deadlines() -> Deadlines {
         durable_bytes: 64 << 10,
         pex: Duration::from_secs(60),
         want_peers: Duration::from_secs(300),
+        turnover: Duration::from_secs(300),
         leave: Duration::from_secs(10),
     }
 }

@@ -359,8 +359,8 @@ impl Torrent {
         self.picker.failed(piece);
     }
 
-    /// A peer gave wrong bytes: nobody at its address is spoken to again.
-    pub(super) fn ban(&mut self, desk: &mut Desk, now: Time, ip: IpAddr) {
+    /// A peer gave wrong bytes, now or in an earlier run: nobody at its address is spoken to again.
+    pub(crate) fn ban(&mut self, desk: &mut Desk, now: Time, ip: IpAddr) {
         self.roster.ban(ip);
         desk.tell(Event::Banned(self.id, ip));
         let banned: Vec<PeerKey> = self

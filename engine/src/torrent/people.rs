@@ -52,6 +52,8 @@ closed_list! {
         Banned => "banned",
         /// Neither has anything for the other.
         Useless => "useless",
+        /// It was of the least use, and others may be of more.
+        Replaced => "replaced by another",
         /// We are leaving.
         Leaving => "leaving",
     }
@@ -62,7 +64,7 @@ impl Parted {
     const fn why(self) -> Why {
         match self {
             Self::Ourselves | Self::Stranger | Self::Banned => Why::Useless,
-            Self::Twice | Self::Leaving => Why::Ours,
+            Self::Twice | Self::Replaced | Self::Leaving => Why::Ours,
             _ => Why::Theirs,
         }
     }
@@ -76,7 +78,7 @@ impl Torrent {
     }
 
     /// What the order of dialling depends on.
-    fn ours(&self, desk: &Desk) -> Ours {
+    pub(super) fn ours(&self, desk: &Desk) -> Ours {
         Ours {
             finished: self.picker.is_finished(),
             ..desk.ours()
@@ -312,6 +314,8 @@ impl Torrent {
             // One that left in good order before anything was given may be dialled again as soon as any.
             let was_useful =
                 peer.down_total > 0 || peer.up.total() > 0 || matches!(why, Parted::Leaving | Parted::Useless);
+            // One that made room for others is not to be the first to be dialled for it.
+            let was_useful = was_useful && why != Parted::Replaced;
             self.roster.disconnected(now, peer.name, was_useful);
         } else {
             let learn = if peer.phase == Phase::Dialling {

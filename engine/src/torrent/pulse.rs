@@ -39,6 +39,7 @@ impl Torrent {
             desk.tell(Event::WantsPeers(self.id));
         }
         self.tick_webseeds(desk, now);
+        self.turn_over(desk, now);
         self.dial(desk, now);
     }
 

@@ -76,6 +76,12 @@ impl Torrent {
         }
     }
 
+    /// The level of each file.
+    pub(crate) fn file_levels(&self) -> Vec<u8> {
+        let level = |file| self.levels.get(file).copied().unwrap_or(crate::picker::NORMAL);
+        (0..self.layout.files().len()).map(level).collect()
+    }
+
     /// A piece is wanted as much as the file in it that is wanted most.
     pub(super) fn apply_levels(&mut self) {
         let (layout, levels) = (&self.layout, &self.levels);

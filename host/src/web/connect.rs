@@ -22,7 +22,9 @@ use tokio_rustls::TlsConnector;
 use tower_service::Service;
 use world::WebFault;
 
+use super::Checked;
 use super::allowed::Allowed;
+use crate::proxy::{Proxy, Target};
 
 /// For names, connections and TLS together; the asker's own deadline may be shorter.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -77,29 +79,24 @@ pub(super) struct Connector {
     allowed: Allowed,
     /// Addresses of ours, at most one of each family.
     from: Vec<IpAddr>,
+    proxy: Option<Arc<Proxy>>,
     names: Names,
     tls: Arc<ClientConfig>,
 }
 
 impl Connector {
     /// Trusts Mozilla's roots.
-    pub(super) fn new(allowed: Allowed, from: Vec<IpAddr>, names: Names) -> Result<Self, rustls::Error> {
+    pub(super) fn new(policy: &Checked, names: Names) -> Result<Self, rustls::Error> {
         Self::trusting(
             RootCertStore {
                 roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
             },
-            allowed,
-            from,
+            policy,
             names,
         )
     }
 
-    fn trusting(
-        roots: RootCertStore,
-        allowed: Allowed,
-        from: Vec<IpAddr>,
-        names: Names,
-    ) -> Result<Self, rustls::Error> {
+    fn trusting(roots: RootCertStore, policy: &Checked, names: Names) -> Result<Self, rustls::Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
@@ -107,8 +104,9 @@ impl Connector {
             .with_no_client_auth();
         let tls = Arc::new(tls);
         Ok(Self {
-            allowed,
-            from,
+            allowed: policy.allowed,
+            from: policy.from.clone(),
+            proxy: policy.proxy.clone().map(Arc::new),
             names,
             tls,
         })
@@ -118,7 +116,10 @@ impl Connector {
         let secure = uri.scheme_str() == Some("https");
         let host = uri.host().ok_or(Refused(WebFault::BadUrl))?;
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let stream = self.dial(&format!("{host}:{port}")).await?;
+        let stream = match &self.proxy {
+            None => self.dial(&format!("{host}:{port}")).await?,
+            Some(proxy) => self.dial_through(proxy, host, port).await?,
+        };
         // Requests go out whole, and nothing is gained by holding a second one back for the answer to the first.
         let _ = stream.set_nodelay(true);
         if !secure {
@@ -148,6 +149,27 @@ impl Connector {
             }
         }
         Err(Refused(fault))
+    }
+
+    /// Has a proxy lead to a host. What the user named may be anywhere; where a stranger's URL points to, as far as it says.
+    async fn dial_through(&self, proxy: &Proxy, host: &str, port: u16) -> Result<TcpStream, Refused> {
+        let ip = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<IpAddr>()
+            .ok();
+        let target = match ip {
+            Some(ip) if !self.allowed.allows(ip) => return Err(Refused(WebFault::Forbidden)),
+            Some(ip) => Target::Addr(SocketAddr::new(ip, port)),
+            None => Target::Name(host, port),
+        };
+        for addr in self.names.look_up(&proxy.place).await {
+            if let Ok(Ok(mut stream)) = timeout(ADDRESS_WITHIN, self.connect(addr)).await {
+                let led = proxy.lead(&mut stream, target).await;
+                return led.map(|()| stream).map_err(|_| Refused(WebFault::Proxy));
+            }
+        }
+        Err(Refused(WebFault::Proxy))
     }
 
     /// A connection from the address of ours that is of the same family, if there is one.
@@ -224,6 +246,7 @@ impl AsyncWrite for Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hyper::header::HeaderValue;
     use rustls::ServerConfig;
     use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
     use tokio::net::TcpListener;
@@ -233,10 +256,18 @@ mod tests {
     const CERTIFICATE: &[u8] = include_bytes!("testing/localhost.der");
     const KEY: &[u8] = include_bytes!("testing/localhost.key.der");
 
-    const ALLOWED: Allowed = Allowed { loopback: true };
+    fn policy() -> Checked {
+        Checked {
+            agent: HeaderValue::from_static("test"),
+            allowed: Allowed { loopback: true },
+            from: Vec::new(),
+            proxy: None,
+            requests: 1,
+        }
+    }
 
     fn connector(roots: RootCertStore) -> Connector {
-        Connector::trusting(roots, ALLOWED, Vec::new(), Names::new()).unwrap()
+        Connector::trusting(roots, &policy(), Names::new()).unwrap()
     }
 
     /// Opens a stream by TLS to a server that has the certificate, and says how it fared.
@@ -275,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_certificate_of_nobody_known_is_untrusted() {
-        let connector = Connector::new(ALLOWED, Vec::new(), Names::new()).unwrap();
+        let connector = Connector::new(&policy(), Names::new()).unwrap();
         assert_eq!(open_tls("127.0.0.1", connector), Err(WebFault::Untrusted));
     }
 

@@ -145,13 +145,13 @@ fn escaped(text: &str) -> String {
 }
 
 /// `user:password` of a URL as Basic authentication (RFC 7617).
-fn basic(login: &str) -> Option<HeaderValue> {
+pub(crate) fn basic(login: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("Basic {}", base64(&unescaped(login)))).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
 
-fn unescaped(text: &str) -> Vec<u8> {
+pub(crate) fn unescaped(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

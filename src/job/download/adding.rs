@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use engine::{Add, Engine, Hashes, JournalPlace, Layout, NameRules, Resume, Status, Verify, journal};
-use store::fastresume::FastResume;
-use store::state::{FileState, State};
+use engine::{Add, Hashes, JournalPlace, Layout, NameRules, Resume, Verify, journal};
 use wire::InfoHash;
 use wire::magnet::Selection;
 use wire::metainfo::Torrent;
@@ -16,8 +14,7 @@ use crate::bad_input;
 use crate::exit::BadInput;
 use crate::report::note;
 
-/// Where journals are below the data directory.
-const JOURNALS: &str = "resume";
+use super::resume::{self, Import, Known};
 
 /// How torrents are added.
 #[derive(Clone, Debug)]
@@ -32,8 +29,8 @@ pub(super) struct Manner {
     pub(super) verify: Verify,
     /// Pieces in order.
     pub(super) sequential: bool,
-    /// A fast-resume file of libtorrent to be taken over.
-    pub(super) import: Option<PathBuf>,
+    /// What another program kept, to be taken over.
+    pub(super) import: Option<Import>,
     /// Trackers of the user, each a tier before the torrent's.
     pub(super) trackers: Vec<String>,
     /// Whether trackers and web seeds are asked at all.
@@ -42,13 +39,13 @@ pub(super) struct Manner {
     pub(super) use_web_seeds: bool,
 }
 
-/// Makes a torrent ready for the engine.
+/// Makes a torrent ready for the engine; and who was known of it before.
 ///
 /// # Errors
 ///
 /// [`BadInput`] for a torrent that cannot be laid out on a disk, a selection without a file; the world's for a journal that
 /// cannot be read.
-pub(super) fn prepare(torrent: &Torrent, select: Option<&Selection>, manner: &Manner) -> anyhow::Result<Add> {
+pub(super) fn prepare(torrent: &Torrent, select: Option<&Selection>, manner: &Manner) -> anyhow::Result<(Add, Known)> {
     let name = torrent.info.name_lossy().into_owned();
     let raw: Arc<[u8]> = Arc::from(torrent.raw_info());
     let info = Arc::new(torrent.info.clone());
@@ -78,17 +75,23 @@ pub(super) fn prepare(torrent: &Torrent, select: Option<&Selection>, manner: &Ma
     if manner.use_web_seeds {
         add.web_seeds.clone_from(&torrent.url_list);
     }
-    let (place, resume) = journal(&manner.data_dir, add.info_hash, add.layout.pieces())?;
-    add.journal = Some(place);
+    let mut known = resume::remembered(&manner.data_dir, add.info_hash);
+    let place = place(&manner.data_dir, add.info_hash)?;
+    add.resume = journal(&place, add.info_hash, add.layout.pieces())?;
     // Without a journal, what is there is hashed.
-    if resume.is_none() {
+    if add.resume.is_none() {
         add.verify = Verify::All;
     }
-    add.resume = resume;
-    if let Some(path) = &manner.import {
-        import(&mut add, path)?;
+    if let Some(import) = &manner.import {
+        known.extend(resume::import(&mut add, import, select.is_none())?);
+        // What it does not name is not there.
+        add.verify = manner.verify;
+        if let Some(resume) = &mut add.resume {
+            write_journal(&place, add.info_hash, resume)?;
+        }
     }
-    Ok(add)
+    add.journal = Some(place);
+    Ok((add, known))
 }
 
 /// The hash trees of a v2 torrent, with the piece layers that its file has.
@@ -127,76 +130,8 @@ fn levels(layout: &Layout, select: Option<&Selection>, name: &str) -> anyhow::Re
     Ok(levels)
 }
 
-/// Takes over what libtorrent says that is there (STO-29): it is hashed before it is believed.
-fn import(add: &mut Add, path: &Path) -> anyhow::Result<()> {
-    let bytes = host::read_file(path)?.ok_or_else(|| BadInput(format!("{}: no such file", path.display())))?;
-    let fast = FastResume::decode(&bytes).map_err(|error| BadInput(format!("{}: {error}", path.display())))?;
-    let v2 = fast.info_hash_v2.map(|name| name.truncated());
-    let names = [Some(add.info_hash), add.other_hash];
-    if !names.contains(&fast.info_hash.or(v2)) {
-        bad_input!("{}: it is the fast-resume file of another torrent", path.display());
-    }
-    let mut resume = Resume::nothing(add.layout.pieces());
-    let there = (0..).zip(&fast.have).filter(|(_, have)| **have);
-    resume.suspect = there
-        .map(|(piece, _)| piece)
-        .filter(|piece| *piece < add.layout.pieces())
-        .collect();
-    resume.counters.downloaded = fast.downloaded;
-    resume.counters.uploaded = fast.uploaded;
-    resume.counters.active_secs = fast.active_secs;
-    resume.counters.seeding_secs = fast.seeding_secs;
-    resume.length = add.resume.as_ref().map_or(0, |resume| resume.length);
-    add.resume = Some(resume);
-    add.verify = Verify::Trust;
-    Ok(())
-}
-
-/// What is there of a torrent, for people and for other programs (STO-37), beside its journal.
-///
-/// # Errors
-///
-/// When the file cannot be written.
-pub(super) fn save_state(data_dir: &Path, engine: &Engine, status: &Status) -> anyhow::Result<()> {
-    let (Some(resume), Some(layout)) = (engine.resume_data(status.id), engine.layout(status.id)) else {
-        return Ok(());
-    };
-    let done = engine.file_progress(status.id);
-    let files = layout
-        .files()
-        .zip(done)
-        .filter(|(file, _)| file.kind == engine::layout::Kind::Content);
-    let state = State {
-        name: status.name.clone(),
-        completed: resume.have.iter().collect(),
-        total: layout.pieces(),
-        partial: resume
-            .partial
-            .iter()
-            .map(|(piece, blocks)| (*piece, blocks.iter().collect()))
-            .collect(),
-        info_hash: Some(status.info_hash.to_string()),
-        files: files
-            .map(|(file, completed)| FileState {
-                path: file.path.to_owned(),
-                length: file.len,
-                completed,
-                selected: true,
-            })
-            .collect(),
-        downloaded: status.all_downloaded,
-        uploaded: status.all_uploaded,
-        ..State::default()
-    };
-    let mut bytes = Vec::new();
-    state.write(&mut bytes)?;
-    let name = format!("{}.state.json", status.info_hash);
-    host::replace_file(&data_dir.join(JOURNALS).join(name), &bytes)?;
-    Ok(())
-}
-
 /// A folder's path as the disk takes it.
-fn absolute(folder: &Path) -> anyhow::Result<String> {
+pub(super) fn absolute(folder: &Path) -> anyhow::Result<String> {
     let path = std::path::absolute(folder).with_context(|| format!("cannot use {}", folder.display()))?;
     match path.to_str() {
         Some(path) => Ok(path.to_owned()),
@@ -204,26 +139,26 @@ fn absolute(folder: &Path) -> anyhow::Result<String> {
     }
 }
 
-/// Reads a torrent's journal, and writes it anew in the fewest records.
-fn journal(data_dir: &Path, info_hash: InfoHash, pieces: u32) -> anyhow::Result<(JournalPlace, Option<Resume>)> {
-    let folder = data_dir.join(JOURNALS);
+/// Where the journal of a torrent is; its folder is made.
+fn place(data_dir: &Path, info_hash: InfoHash) -> anyhow::Result<JournalPlace> {
+    let folder = data_dir.join(resume::FOLDER);
     host::create_dir(&folder)?;
-    let file = format!("{info_hash}.journal");
-    let path = folder.join(&file);
-    let place = JournalPlace {
+    Ok(JournalPlace {
         folder: absolute(&folder)?,
-        file,
-    };
+        file: format!("{info_hash}.journal"),
+    })
+}
+
+/// Reads a torrent's journal, and writes it anew in the fewest records.
+fn journal(place: &JournalPlace, info_hash: InfoHash, pieces: u32) -> anyhow::Result<Option<Resume>> {
+    let path = Path::new(&place.folder).join(&place.file);
     let Some(bytes) = host::read_file(&path)? else {
-        return Ok((place, None));
+        return Ok(None);
     };
-    let resume = match journal::read(&bytes, info_hash, pieces) {
+    match journal::read(&bytes, info_hash, pieces) {
         Ok(mut resume) => {
-            let mut anew = Vec::new();
-            resume.encode(info_hash, &mut anew);
-            host::replace_file(&path, &anew)?;
-            resume.length = anew.len() as u64;
-            Some(resume)
+            write_journal(place, info_hash, &mut resume)?;
+            Ok(Some(resume))
         }
         Err(error) => {
             if let Some(aside) = host::set_aside(&path)? {
@@ -233,8 +168,15 @@ fn journal(data_dir: &Path, info_hash: InfoHash, pieces: u32) -> anyhow::Result<
                     aside.display()
                 ));
             }
-            None
+            Ok(None)
         }
-    };
-    Ok((place, resume))
+    }
+}
+
+fn write_journal(place: &JournalPlace, info_hash: InfoHash, resume: &mut Resume) -> anyhow::Result<()> {
+    let mut bytes = Vec::new();
+    resume.encode(info_hash, &mut bytes);
+    host::replace_file(&Path::new(&place.folder).join(&place.file), &bytes)?;
+    resume.length = bytes.len() as u64;
+    Ok(())
 }

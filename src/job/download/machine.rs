@@ -65,6 +65,8 @@ pub struct Download {
     scratch: Vec<u8>,
     pulse: Time,
     stopping: bool,
+    /// What carries datagrams to trackers, if they are not to see us.
+    relay: Option<SocketAddr>,
 }
 
 impl Download {
@@ -90,7 +92,13 @@ impl Download {
             scratch: Vec::new(),
             pulse: Time::ZERO + PULSE,
             stopping: false,
+            relay: None,
         }
+    }
+
+    /// Datagrams to trackers are sent to this [`host::Relay`], from here on.
+    pub const fn relay_by(&mut self, relay: SocketAddr) {
+        self.relay = Some(relay);
     }
 
     /// The engine.
@@ -287,6 +295,34 @@ impl Download {
         }
     }
 
+    fn is_relay(&self, from: SocketAddr) -> bool {
+        let is = |relay: SocketAddr| (relay.ip(), relay.port()) == (from.ip().to_canonical(), from.port());
+        self.relay.is_some_and(is)
+    }
+
+    /// What the engine says to a tracker in a datagram goes to the relay, if there is one. To the local network it does not.
+    fn by_relay(&self, effect: Effect, payload: &mut Vec<u8>) -> Effect {
+        match (effect, self.relay) {
+            (Effect::Send { from, to, len }, Some(relay)) if !wire::lsd::is_group(&to) => {
+                let head = host::enclose(to);
+                let len = len + head.len();
+                payload.splice(0..0, head);
+                Effect::Send { from, to: relay, len }
+            }
+            (effect, _) => effect,
+        }
+    }
+
+    /// A datagram came from the relay: the engine knows whether it asked.
+    fn relayed(&mut self, now: Time, input: Input<'_>) {
+        if let Input::Datagram { bytes, to, .. } = input
+            && let Some((from, bytes)) = host::disclose(bytes)
+            && wire::tracker::udp::begins(bytes)
+        {
+            self.engine.handle(now, Input::Datagram { from, to, bytes });
+        }
+    }
+
     /// Whose a connection is: the engine has its own numbers, and all who call.
     const fn is_engines(conn: ConnId) -> bool {
         conn.is_accepted() || conn.0 & ENGINE_CONNS != 0
@@ -385,6 +421,7 @@ impl Machine for Download {
     fn handle(&mut self, now: Time, input: Input<'_>) {
         self.stopping |= input == Input::Stop;
         match input {
+            Input::Datagram { from, .. } if self.is_relay(from) => return self.relayed(now, input),
             Input::Datagram { bytes, to, .. } => {
                 if wire::tracker::udp::begins(bytes) || wire::lsd::is_group(&to) {
                     return self.engine.handle(now, input);
@@ -413,6 +450,7 @@ impl Machine for Download {
             if let Some(output) = self.next_of_engine(now, payload) {
                 match output {
                     Output::Effect(effect) => {
+                        let effect = self.by_relay(effect, payload);
                         if let Some(effect) = self.transport.act(now, effect, payload) {
                             return Some(Output::Effect(effect));
                         }

@@ -15,6 +15,7 @@ use world::{Member, Time};
 
 use super::adding::{self, Manner};
 use super::machine::{Download, Event};
+use super::resume;
 use super::summary;
 use super::wanted::{Wanted, What, torrent_path};
 use crate::args::SwarmArgs;
@@ -141,7 +142,7 @@ impl Run {
         select: Option<&Selection>,
         peers: &[SocketAddr],
     ) -> anyhow::Result<()> {
-        let add = adding::prepare(torrent, select, &self.manner)?;
+        let (add, known) = adding::prepare(torrent, select, &self.manner)?;
         let names = [Some(add.info_hash), add.other_hash];
         let name = add.name.clone();
         match download.engine_mut().add(now, add) {
@@ -149,8 +150,19 @@ impl Run {
                 for name in names.into_iter().flatten() {
                     download.admit(name);
                 }
+                known.banned.iter().for_each(|ip| {
+                    download.engine_mut().ban(now, id, *ip);
+                });
                 for &peer in peers {
                     download.engine_mut().offer_peer(now, id, peer, Sources::GIVEN);
+                }
+                for peer in known
+                    .peers
+                    .into_iter()
+                    .filter(|peer| download.admits(peer))
+                    .collect::<Vec<_>>()
+                {
+                    download.engine_mut().offer_peer(now, id, peer, Sources::RESUME);
                 }
                 self.torrents.push(id);
             }
@@ -311,8 +323,8 @@ impl Run {
         report::text(&lines);
         report::text(&summary::figures(&statuses, download, counters, now).text());
         for status in &statuses {
-            let saved = adding::save_state(&self.data_dir, download.engine(), status);
-            // Of a torrent that the disk failed that was said, and what to do; it is beside the journal, for people only.
+            let saved = resume::export(&self.manner, download.engine(), status);
+            // Of a torrent that the disk failed that was said, and what to do; it is beside the journal, for others.
             if status.state != State::Failed {
                 saved?;
             }

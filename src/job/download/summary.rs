@@ -69,6 +69,7 @@ const fn key(why: Parted) -> &'static str {
         Parted::Garbled => "garbled",
         Parted::Banned => "banned",
         Parted::Useless => "useless",
+        Parted::Replaced => "replaced",
         Parted::Leaving => "leaving",
     }
 }
