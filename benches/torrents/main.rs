@@ -5,8 +5,6 @@
 
 #![expect(
     clippy::print_stdout,
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
     clippy::unwrap_used,
     reason = "a bench measures the real world: the clock, and tells; and ends where it cannot set itself up"
 )]
