@@ -106,8 +106,8 @@ pub(crate) struct Peer {
     pub(crate) up: Meter,
     /// What it gave and got when the choker last looked, bytes.
     pub(crate) down_before: u64,
-    /// What it had given when the peers of least use were last exchanged; `None` for one that came since.
-    pub(crate) down_at_turnover: Option<u64>,
+    /// What it had given when the peers of least use were last exchanged.
+    pub(crate) down_at_turnover: u64,
     pub(crate) up_before: u64,
     pub(crate) given_since_unchoke: u64,
     pub(crate) down_total: u64,
@@ -176,7 +176,7 @@ impl Peer {
             reporting: false,
             up: Meter::new(now),
             down_before: 0,
-            down_at_turnover: None,
+            down_at_turnover: 0,
             up_before: 0,
             given_since_unchoke: 0,
             down_total: 0,

@@ -9,9 +9,10 @@ use crate::{PeerKey, State};
 
 impl Torrent {
     /// Now and then, with nine tenths of the places taken and somebody to be dialled: one peer in 25, one at least, of those
-    /// that were here all the time and gave least in it. (libtorrent's `peer_turnover` has the same figures.)
+    /// that were here half of the time at least and gave least in it. (libtorrent's `peer_turnover` has the same figures.)
     pub(super) fn turn_over(&mut self, desk: &mut Desk, now: Time) {
-        if now.since(self.turned_over) < desk.config.deadlines.turnover {
+        let interval = desk.config.deadlines.turnover;
+        if now.since(self.turned_over) < interval {
             return;
         }
         self.turned_over = now;
@@ -19,8 +20,10 @@ impl Torrent {
         let is_full = self.linked * 10 >= desk.config.limits.connections_per_torrent * 9;
         let mut gave: Vec<(u64, PeerKey)> = Vec::new();
         for (key, peer) in self.each_peer_mut().filter(|(_, peer)| peer.is_open()) {
-            let before = peer.down_at_turnover.replace(peer.down_total);
-            gave.extend(before.map(|before| (peer.down_total.saturating_sub(before), key)));
+            let before = std::mem::replace(&mut peer.down_at_turnover, peer.down_total);
+            if now.since(peer.since) >= interval / 2 {
+                gave.push((peer.down_total.saturating_sub(before), key));
+            }
         }
         if !is_full || self.state != State::Downloading || self.roster.next(now, &ours).is_none() {
             return;
