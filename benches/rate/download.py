@@ -13,7 +13,8 @@ seeder, then from eight, by each client in turn, round by round, so that a busy 
 What counts is the processor time of the client's process as the kernel tells it at its end, user and system, less what it takes
 to start and do nothing. Its files are written below FOLDER (/var/tmp by default; name one on the file system that is meant), are
 compared by SHA-256 when the clock stands, and are deleted before the next one begins. The seeders' file is read once before, so
-that it is in memory. With `--role seeder` each client seeds in turn, to one libtorrent that writes to /dev/shm, and its own
+that it is in memory. Before each run a file of that size is written and deleted: a virtual machine gives memory back that is free
+for some seconds, and to get it again costs up to ten times what a write does, whoever happens to need it first. With `--role seeder` each client seeds in turn, to one libtorrent that writes to /dev/shm, and its own
 processor time counts from when it has loaded the torrent to when the other has all.
 
 System calls are counted in a run of their own by strace, which is slow: --no-strace leaves that out.
@@ -203,8 +204,19 @@ class Seeders:
             one.__exit__()
 
 
+def warm(place):
+    """Has the host of a virtual machine lend it the memory that the next run writes to."""
+    path = os.path.join(place.root, "warm")
+    with open(path, "wb") as out:
+        part = bytes(MIB)
+        for _ in range(place.bytes // MIB):
+            out.write(part)
+    os.unlink(path)
+
+
 def leech(place, client, peers):
     place.empty()
+    warm(place)
     cost = measured.run(client.leech(place, peers), place.log, SECONDS)
     place.check(place.out, client.name)
     return cost
