@@ -1,18 +1,20 @@
 //! Whose store to sample next (BEP 51).
 //!
-//! The sampler walks the whole DHT, breadth first and scattered, and asks each node once in its interval. A node's answer
+//! The sampler walks the whole DHT, scattered, and asks each node once in its interval; of those that may be asked, whoever
+//! is expected to show most that is new. A node's answer
 //! names those around it, so a sweep that asks every node about its own neighbourhood finds every node. What it may not
 //! forget stands in the [ledger](crate::ledger); what it may ask of whom, the [guard](crate::guard) says.
 //!
 //! | a node | is asked next |
 //! |---|---|
-//! | was never asked | for a sample, at once |
+//! | was never asked | for a sample |
 //! | answered with samples | after its interval, the floor, or six hours if it is a libtorrent with a frozen sample (F2) |
 //! | answered, without samples | which nodes it knows, after a day |
 //! | was silent | which nodes it knows, after a pause: its kind may be silent to samples only |
 //! | is alive after all | for a sample, unless its `v` says that it does not sample |
 //! | was silent twice | after hours, longer each time |
 
+mod harvest;
 mod sample;
 
 use std::net::SocketAddr;
@@ -29,6 +31,7 @@ use crate::ledger::{Client, Entry, Learned, Ledger, Node, Provenance, Standing, 
 use crate::{Contact, Families, Family, Few, K};
 
 pub use crate::ledger::Probe;
+use harvest::{Harvest, is_compared};
 pub use sample::{MAX_INTERVAL, MAX_SAMPLES, Sample};
 
 /// Bounds and pauses.
@@ -124,17 +127,12 @@ const VAIN: Duration = Duration::from_millis(10);
 /// Nodes that become ready in one call.
 const MAX_WOKEN: usize = 64;
 
-/// Who is preferred, query by query. New nodes come first, but not always: names of nodes can be forged without end, and
-/// must not keep those from their turn who are known to answer.
-const ORDERS: [[Turn; 4]; 4] = {
-    use Turn::{Again, Discover, First, Small};
-    [
-        [First, Again, Small, Discover],
-        [Again, First, Small, Discover],
-        [First, Again, Small, Discover],
-        [Discover, First, Again, Small],
-    ]
-};
+/// Nodes of one turn that are compared for one query: those next in scattered order, so that coverage stays spread.
+const COMPARED: usize = 2;
+
+/// Of so many queries one goes to the turns in rotation, whatever is expected: names of nodes can be forged without end, and
+/// must not keep those from their turn who are known to answer, nor those who may be alive after all.
+const ROTATION: u64 = 8;
 
 /// Whom the guard makes wait is not proposed again sooner than this, however little it is. A host with thousands of
 /// ports in the ledger would otherwise be all that is ever proposed.
@@ -151,6 +149,7 @@ pub struct Sampler {
     own_ids: [Option<NodeId>; 2],
     ledger: Ledger,
     cursors: [usize; Turn::ALL.len()],
+    harvest: Harvest,
     in_flight: usize,
     asks: u64,
     /// Nobody may be asked before.
@@ -170,6 +169,7 @@ impl Sampler {
             own_ids: [None; 2],
             ledger: Ledger::new(config.max_nodes, seed),
             cursors: [0; Turn::ALL.len()],
+            harvest: Harvest::new(),
             in_flight: 0,
             asks: 0,
             pause: Time::ZERO,
@@ -274,12 +274,16 @@ impl Sampler {
         let entry = self.take_note(from, Provenance::Answered, guard);
         self.learn_named(reply, guard);
         let entry = entry?;
+        let turn = self.ledger.node(entry).turn();
         if asked.is_some() {
             self.in_flight -= 1;
         }
         let client = Client::of(version);
         self.ledger.update(entry, |node| node.heard(client, true));
         let sample = Sample::read(*from, reply);
+        if asked == Some(Probe::Sample) {
+            self.harvest.asked(turn, sample.is_some());
+        }
         let rest = match (&sample, asked) {
             (Some(sample), _) => self.sampled(entry, sample),
             (None, Some(Probe::Sample)) => {
@@ -299,6 +303,11 @@ impl Sampler {
         };
         self.ledger.put_off(entry, due_at(now + rest));
         sample
+    }
+
+    /// The owner says of an infohash that the node with this id showed whether it was new.
+    pub fn sighted(&mut self, by: &NodeId, new: bool) {
+        self.harvest.sighted(by, new);
     }
 
     /// `from` refused what [`Sampler::next`] asked, with KRPC error `code`.
@@ -359,7 +368,7 @@ impl Sampler {
 
     /// Bytes held: about 64 for each node, 80 for one of IPv6, and 6 for each that there is room for.
     pub fn memory_bytes(&self) -> usize {
-        self.ledger.memory_bytes()
+        self.ledger.memory_bytes() + self.harvest.bytes()
     }
 
     /// Counters since the start.
@@ -416,11 +425,35 @@ impl Sampler {
         }
     }
 
+    /// Whoever is expected to show most; every eighth time, somebody of the next turn in rotation.
     fn pick(&mut self) -> Option<Entry> {
-        let order = ORDERS[self.asks as usize % ORDERS.len()];
-        order
-            .into_iter()
-            .find_map(|turn| self.ledger.next_ready(turn, &mut self.cursors[turn as usize]))
+        if self.asks.is_multiple_of(ROTATION) {
+            let first = (self.asks / ROTATION) as usize % Turn::ALL.len();
+            let mut turns = Turn::ALL[first..].iter().chain(&Turn::ALL[..first]);
+            return turns.find_map(|&turn| self.next_of(turn));
+        }
+        let mut best: Option<(f32, Turn, Entry, usize)> = None;
+        for turn in Turn::ALL.into_iter().filter(|&turn| is_compared(turn)) {
+            let mut cursor = self.cursors[turn as usize];
+            for _ in 0..COMPARED {
+                let Some(entry) = self.ledger.next_ready(turn, &mut cursor) else {
+                    break;
+                };
+                let expected = self.harvest.expected(self.ledger.node(entry));
+                if best.is_none_or(|(most, ..)| expected > most) {
+                    best = Some((expected, turn, entry, cursor));
+                }
+            }
+        }
+        let Some((_, turn, entry, cursor)) = best else {
+            return self.next_of(Turn::Discover);
+        };
+        self.cursors[turn as usize] = cursor;
+        Some(entry)
+    }
+
+    fn next_of(&mut self, turn: Turn) -> Option<Entry> {
+        self.ledger.next_ready(turn, &mut self.cursors[turn as usize])
     }
 
     fn ask(&mut self, now: Time, entry: Entry) -> Ask {
@@ -505,6 +538,9 @@ impl Sampler {
         let entry = self.ledger.find(&addr)?;
         let probe = self.ledger.asked(entry)?;
         self.in_flight -= 1;
+        if probe == Probe::Sample {
+            self.harvest.asked(self.ledger.node(entry).turn(), false);
+        }
         Some((entry, probe))
     }
 

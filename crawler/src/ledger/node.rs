@@ -23,10 +23,14 @@ pub enum Standing {
 /// What it is to be asked next, most useful first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Turn {
+    /// A sample, for the first time: it answered something else, and its kind samples.
+    Sure,
     /// A sample, for the first time.
     First,
     /// Another sample: it stores more than it can show at once.
     Again,
+    /// A sample, for the first time: it answered something else, and of its kind few sample.
+    Doubtful,
     /// Another sample: it shows all that it stores, so only what is new there is to be gained.
     Small,
     /// No sample: which nodes it knows (`find_node`).
@@ -35,7 +39,14 @@ pub enum Turn {
 
 impl Turn {
     /// All, most useful first.
-    pub(crate) const ALL: [Self; 4] = [Self::First, Self::Again, Self::Small, Self::Discover];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Sure,
+        Self::First,
+        Self::Again,
+        Self::Doubtful,
+        Self::Small,
+        Self::Discover,
+    ];
 }
 
 /// What a node is asked.
@@ -51,7 +62,7 @@ impl Turn {
     /// The query that it takes.
     pub const fn probe(self) -> Probe {
         match self {
-            Self::First | Self::Again | Self::Small => Probe::Sample,
+            Self::Sure | Self::First | Self::Again | Self::Doubtful | Self::Small => Probe::Sample,
             Self::Discover => Probe::FindNode,
         }
     }
@@ -107,7 +118,13 @@ impl Node {
         match self.standing {
             // A node that was silent to a sampling query may be of a kind that is: the second query is one that all know.
             Standing::Hearsay if self.failures > 0 => Turn::Discover,
-            Standing::Hearsay | Standing::Alive => Turn::First,
+            Standing::Hearsay => Turn::First,
+            // Silent once to a sampling query: that may have been a loss.
+            Standing::Alive if self.failures > 0 => Turn::Doubtful,
+            Standing::Alive => match self.client.samples() {
+                Some(true) => Turn::Sure,
+                _ => Turn::Doubtful,
+            },
             Standing::Samples if self.num > USUAL_SAMPLE => Turn::Again,
             Standing::Samples => Turn::Small,
             Standing::Never => Turn::Discover,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use wire::NodeId;
 use wire::krpc::{Message, Reply};
 use world::Time;
 
@@ -22,6 +23,13 @@ impl Node {
     /// The sampler, for its figures.
     pub const fn sampler(&self) -> Option<&Sampler> {
         self.sampler.as_ref()
+    }
+
+    /// The owner says of an infohash that a sample of this node showed whether it was new: the sampler goes where more is.
+    pub fn sighted(&mut self, by: &NodeId, new: bool) {
+        if let Some(sampler) = &mut self.sampler {
+            sampler.sighted(by, new);
+        }
     }
 
     /// Whom the sampler asks next.

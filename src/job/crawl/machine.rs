@@ -333,8 +333,12 @@ impl Crawl {
     }
 
     fn sighted(&mut self, now: Time, sighting: &Sighting) {
-        if self.frontier.sighted(now, sighting) == Seen::New {
+        let seen = self.frontier.sighted(now, sighting);
+        if seen == Seen::New {
             self.last_news = now;
+        }
+        if let (Source::Sample { .. }, Some(node)) = (sighting.source, self.harvest.node_mut()) {
+            node.sighted(&sighting.from.id, seen == Seen::New);
         }
     }
 
