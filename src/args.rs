@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 
-pub use crawl::{CrawlArgs, Encryption, NetArgs, OutArgs, Profile};
+pub use crawl::{CrawlArgs, Encryption, Mode, NetArgs, OutArgs, Profile};
 pub use dht::{DhtArgs, DhtCommand, DhtCommon};
 pub use download::{Allocation, DownloadArgs, SeedArgs, SwarmArgs};
 pub use lab::{InsideLabArgs, LabArgs, LabProfile};

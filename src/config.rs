@@ -1,6 +1,7 @@
 //! What the flags mean: every default of the program, with its unit and its reason. Nothing raw survives this file.
 
 mod engine;
+mod mode;
 mod stage;
 mod streams;
 mod torrent;
@@ -25,6 +26,7 @@ use crate::job::harvest::Origin;
 use crate::job::{crawl, harvest};
 
 pub use engine::{engine, web};
+pub use mode::{has_retries, pool_of_a_crawl};
 pub use stage::{DESCRIPTORS, DISK, HOST, LAB_HOST};
 pub use streams::streams;
 pub use torrent::{HASH_RUN, HASH_TICK, hash_threads};
@@ -194,6 +196,11 @@ impl Net {
         share.line.connections = (share.line.connections / share.threads).max(1);
         share.line.works = (share.line.works / share.threads).max(1);
         share
+    }
+
+    /// DHT queries a second over all hosts.
+    pub const fn rate(&self) -> u32 {
+        self.line.rate
     }
 
     /// Whether the user's blocklist has this host.
@@ -478,7 +485,6 @@ pub fn pool(net: &Net, attempts_per_infohash: u32, peers_per_infohash: u32) -> f
             // One stagger more for a peer that has shown itself.
             patience: Duration::from_millis(750),
             hold_back: Duration::from_secs(2),
-            // The flag: 10 by default (crawlers R7), where FEATURES CRL-04 has 5, which is too few (tests/reach).
             attempts_per_infohash,
             peers_per_infohash: usize::try_from(peers_per_infohash).unwrap_or(usize::MAX),
         },
@@ -557,12 +563,10 @@ pub fn crawl(args: &CrawlArgs) -> crawl::Limits {
         overall: (args.overall_timeout > 0).then(|| Time::from_secs(args.overall_timeout)),
         quiet: args.lab.lab.then_some(LAB_QUIET),
         leave_within: LEAVE_WITHIN,
-        // One that showed it, and two of the replicas that it names (FEATURES CRL-07).
-        lookup_queries: 3,
+        lookup_queries: mode::lookup_queries(args),
         retry_queries: 3,
         keep_schedule: !args.out.stdout_only,
-        // A tenth of what the frontier holds: discovery outruns fetching 10 to 100 times (network-model 7).
-        pause_sampling_at: 10_000,
+        pause_sampling_at: mode::pause_sampling_at(args),
     }
 }
 

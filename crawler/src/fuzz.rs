@@ -13,6 +13,7 @@ use wire::{InfoHash, NodeId};
 use world::{Effect, Input, Machine, Output, Seed, Time};
 
 use crate::guard::Cidr;
+use crate::sampler::Sampler;
 use crate::{Config, Depth, Event, Few, Node, Plan, Question, sampler, state};
 
 pub use setup::{lab_config, sampling};
@@ -303,6 +304,19 @@ pub fn cidr(text: &str) {
         assert_eq!(block.to_string().parse().as_ref(), Ok(&block));
         assert!(block.first() <= block.last());
     }
+}
+
+/// Whatever a file of a kept ledger holds: it is read or refused, and what is read is kept.
+pub fn kept_ledger(bytes: &[u8]) {
+    let mut config = lab_config();
+    config.sampling = Some(sampling());
+    let mut node = Node::new(config, Seed::from_number(1), None);
+    if node.restore_ledger(Time::ZERO, bytes, 1_000).is_err() {
+        return;
+    }
+    let kept = node.keep_ledger(Time::ZERO, 1_000).unwrap_or_default();
+    let known = node.sampler().map(Sampler::known);
+    assert_eq!(node.restore_ledger(Time::ZERO, &kept, 1_000).ok(), known);
 }
 
 /// Whatever a file of saved state holds: what is read of it reads the same once written, and a node can start from it.

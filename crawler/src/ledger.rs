@@ -18,6 +18,7 @@
 mod bits;
 mod client;
 mod endpoints;
+pub(crate) mod kept;
 mod later;
 mod node;
 
@@ -34,6 +35,7 @@ use later::Later;
 use node::{NONE, Place};
 
 pub use client::Client;
+pub use kept::KeptError;
 pub(crate) use node::{Node, USUAL_SAMPLE};
 pub use node::{Probe, Standing, Turn};
 

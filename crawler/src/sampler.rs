@@ -28,6 +28,7 @@ use world::{Seed, Time};
 
 use crate::guard::{Guard, Verdict};
 use crate::ledger::{Client, Entry, Learned, Ledger, Node, Provenance, Standing, Turn, USUAL_SAMPLE};
+use crate::ledger::{KeptError, kept};
 use crate::{Contact, Families, Family, Few, K};
 
 pub use crate::ledger::Probe;
@@ -303,6 +304,27 @@ impl Sampler {
         };
         self.ledger.put_off(entry, due_at(now + rest));
         sample
+    }
+
+    /// What to keep of the ledger for the next run, written at `unix_now`.
+    pub fn keep(&self, now: Time, unix_now: u64) -> Vec<u8> {
+        self.ledger.keep(now, unix_now)
+    }
+
+    /// Takes up the ledger of an earlier run, read at `unix_now`: whoever may not be asked yet still may not. Says how many
+    /// nodes it holds.
+    ///
+    /// # Errors
+    ///
+    /// [`KeptError`] if `bytes` are not what [`Sampler::keep`] wrote.
+    pub fn restore(&mut self, now: Time, bytes: &[u8], unix_now: u64, guard: &Guard) -> Result<usize, KeptError> {
+        let kept = kept::read(bytes, unix_now)?;
+        for node in &kept {
+            if self.families.has(Family::of(&node.contact.addr)) && guard.admits_contact(&node.contact.addr) {
+                self.ledger.restore(now, node);
+            }
+        }
+        Ok(kept.len())
     }
 
     /// The owner says of an infohash that the node with this id showed whether it was new.

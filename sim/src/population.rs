@@ -150,6 +150,11 @@ impl Population {
         self.nodes.len()
     }
 
+    /// How many contacts go round: whoever asks each of them once has made a sweep.
+    pub fn contacts(&self) -> usize {
+        self.nodes.rumours().len()
+    }
+
     /// Every infohash that somebody announced, in ascending order.
     pub fn infohashes(&self) -> impl Iterator<Item = InfoHash> {
         self.keys.all().iter().map(|key| key.infohash)

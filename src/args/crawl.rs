@@ -16,15 +16,18 @@ use super::{InsideLabArgs, RecordArgs};
     Count infohashes:    cut -d, -f1 metadata.txt | sort -u | wc -l\n\
     Run it again to go on where it stopped; --fresh sets the old files aside.")]
 pub struct CrawlArgs {
+    /// What the crawl is after
+    #[arg(long, value_enum, default_value_t = Mode::Thorough)]
+    pub mode: Mode,
     /// Infohashes processed at the most; 0 means no limit
     #[arg(long, default_value_t = 999_999, value_name = "N")]
     pub max_infohashes: u64,
     /// Peers kept, and rows written, at the most per infohash; 0 means no limit
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub peers_per_infohash: u32,
-    /// Peers dialled at the most per infohash, in each round; 0 means no limit
-    #[arg(long, default_value_t = 10, value_name = "N")]
-    pub metadata_peer_attempts: u32,
+    /// Peers dialled at the most per infohash, in each round; 0 means no limit [default: 10, or 3 in mode harvest]
+    #[arg(long, value_name = "N")]
+    pub metadata_peer_attempts: Option<u32>,
     /// Record an infohash without metadata after one try, instead of trying again after minutes and hours
     #[arg(long)]
     pub no_retries: bool,
@@ -40,6 +43,16 @@ pub struct CrawlArgs {
     /// A lab inside this command
     #[command(flatten)]
     pub lab: InsideLabArgs,
+}
+
+/// What a crawl is after. Manners are the same in every mode.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// All that can be had of each infohash: three nodes asked, ten peers dialled, further rounds
+    Thorough,
+    /// Most for each query and each dial: two nodes asked, three peers dialled, one round
+    Harvest,
 }
 
 /// Where rows and state go.

@@ -48,6 +48,16 @@ pub struct SimulateArgs {
 pub enum Policy {
     /// What `estudely crawl` does
     Estudely,
+    /// The same with `--mode harvest`
+    Harvest,
+    /// As the Python original went about it
+    EstudelyLike,
+    /// As bitmagnet goes about it
+    BitmagnetLike,
+    /// As magnetico goes about it
+    MagneticoLike,
+    /// As mldht's TorrentDumper goes about it
+    MldhtLike,
 }
 
 /// What a simulated world is like (`network-model.md`, section 3).

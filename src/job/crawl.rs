@@ -9,6 +9,7 @@ mod wanted;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use anyhow::Context;
 use crawler::Event as DhtEvent;
@@ -110,15 +111,18 @@ pub fn compose(
     done: &BTreeSet<InfoHash>,
 ) -> Crawl {
     let seed = chance.seed;
-    let mut frontier = Frontier::new(config::frontier(net, !args.no_retries), seed.derive("frontier"));
+    let mut frontier = Frontier::new(
+        config::frontier(net, config::has_retries(args)),
+        seed.derive("frontier"),
+    );
     for info_hash in done {
         frontier.prime(info_hash);
     }
     let pool = match what {
-        Yield::Metadata => {
-            let config = config::pool(net, args.metadata_peer_attempts, args.peers_per_infohash);
-            Some(fetcher::Pool::new(config, seed.derive("pool")))
-        }
+        Yield::Metadata => Some(fetcher::Pool::new(
+            config::pool_of_a_crawl(net, args),
+            seed.derive("pool"),
+        )),
         Yield::Peers => None,
     };
     node.bootstrap(Time::ZERO);
@@ -271,7 +275,7 @@ impl<'a> Run<'a> {
         if let Some(Err(error)) = crawl
             .harvest()
             .node()
-            .map(|node| start::save_state(node, &self.args.out.data_dir))
+            .map(|node| keep_node(node, now, &self.args.out.data_dir))
         {
             self.progress.line(&format!("the node's state is not kept: {error:#}"));
         }
@@ -309,7 +313,7 @@ impl<'a> Run<'a> {
         let not_kept = "the schedule of retries is not kept";
         self.retries.finish(ended.at, crawl).context(not_kept)?;
         if let (Some(node), false) = (crawl.harvest().node(), self.args.out.stdout_only) {
-            start::save_state(node, &self.args.out.data_dir).context("the node's state is not kept")?;
+            keep_node(node, ended.at, &self.args.out.data_dir).context("the node's state is not kept")?;
         }
         self.manifest.ended = Some(host::unix_now());
         self.manifest.counters = figures.counters();
@@ -327,6 +331,12 @@ impl<'a> Run<'a> {
         ));
         Exit::Failed
     }
+}
+
+/// The node's id and contacts, and its ledger.
+fn keep_node(node: &crawler::Node, now: Time, data_dir: &Path) -> anyhow::Result<()> {
+    start::save_state(node, data_dir)?;
+    start::save_ledger(node, now, data_dir)
 }
 
 fn has_answers(crawl: &Crawl) -> bool {

@@ -4,6 +4,7 @@
 //! are drawn by coordinates, so two policies that do the same meet the same.
 
 pub mod load;
+mod others;
 mod ours;
 pub mod policy;
 pub mod result;
@@ -69,11 +70,16 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<Exit> {
 pub fn simulate(args: &SimulateArgs, policy: Policy) -> anyhow::Result<Outcome> {
     let began = host::unix_millis();
     let mut lab = lab(args);
-    let setup = setup(args, &lab)?;
+    let setup = setup(args, policy, &lab)?;
     let built = host::unix_millis();
     let until = Time::ZERO + std::time::Duration::from_secs_f64(args.hours * 3600.0);
     let every = until.since(Time::ZERO) / POINTS;
-    let mut watched = Watched::new(policy.compose(&setup), every, setup.chance.seed);
+    let mut watched = Watched::new(
+        policy.compose(&setup),
+        every,
+        lab.population().contacts() as u64 / 4,
+        setup.chance.seed,
+    );
     let plan = Plan {
         client: setup.client,
         until,
@@ -116,8 +122,8 @@ fn profile(world: World) -> Profile {
 }
 
 /// The settings of a real crawl at this rate, which never ends by itself.
-fn setup(args: &SimulateArgs, lab: &Lab) -> anyhow::Result<Setup> {
-    let crawl = crawl_args(args)?;
+fn setup(args: &SimulateArgs, policy: Policy, lab: &Lab) -> anyhow::Result<Setup> {
+    let crawl = crawl_args(args, policy)?;
     let client: SocketAddr = CLIENT.parse()?;
     Ok(Setup {
         net: config::net(&crawl.net, Some("simulation".to_owned()))?,
@@ -132,7 +138,7 @@ fn setup(args: &SimulateArgs, lab: &Lab) -> anyhow::Result<Setup> {
 }
 
 /// What somebody with this line would type.
-fn crawl_args(args: &SimulateArgs) -> anyhow::Result<Box<CrawlArgs>> {
+fn crawl_args(args: &SimulateArgs, policy: Policy) -> anyhow::Result<Box<CrawlArgs>> {
     let rate = args.rate.to_string();
     let words = [
         "estudely",
@@ -143,7 +149,12 @@ fn crawl_args(args: &SimulateArgs) -> anyhow::Result<Box<CrawlArgs>> {
         "--overall-timeout",
         "0",
     ];
-    let line = ["--profile", "vps", "--rate", &rate];
+    let mode = if policy == Policy::Harvest {
+        "harvest"
+    } else {
+        "thorough"
+    };
+    let line = ["--profile", "vps", "--rate", &rate, "--mode", mode];
     match Cli::try_parse_from(words.iter().chain(&line))?.command {
         Command::Crawl(args) => Ok(args),
         other => anyhow::bail!("not a crawl: {other:?}"),

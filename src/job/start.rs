@@ -8,15 +8,17 @@ use crawler::state::{self, SavedState};
 use crawler::{Node, sampler};
 use host::{HostError, Resolver, Setup, Stage};
 use rand::Rng;
-use world::Seed;
+use world::{Seed, Time};
 
 use crate::args::InsideLabArgs;
 use crate::config::{self, Bind, Net};
 use crate::job::lab::{Inside, network_name};
-use crate::report::note;
+use crate::report::{note, thousands};
 
 /// Name of the file below the data directory that keeps the node id and known nodes (DHT-17).
 const STATE_FILE: &str = "dht.state";
+/// What is kept of the sampler's ledger, below the data directory.
+const LEDGER_FILE: &str = "ledger.state";
 
 /// The chance of a run, and the number that repeats it.
 #[derive(Clone, Copy, Debug)]
@@ -117,6 +119,10 @@ pub fn start(
     );
     for &addr in &addrs {
         node.own_address(addr);
+    }
+    // Addresses of an earlier lab are nobody's.
+    if let (Some(dir), None, true) = (data_dir, &lab, node.sampler().is_some()) {
+        load_ledger(&mut node, dir)?;
     }
     Ok(Started { stage, node, lab })
 }
@@ -249,6 +255,36 @@ fn load_state(path: &Path) -> anyhow::Result<Option<SavedState>> {
 pub fn save_state(node: &Node, data_dir: &Path) -> anyhow::Result<()> {
     let path: PathBuf = data_dir.join(STATE_FILE);
     host::replace_file(&path, &state::encode(&node.save()))?;
+    Ok(())
+}
+
+/// Takes up what the last crawl knew of other nodes, so that this one begins with those that sample, and asks none inside
+/// its interval.
+fn load_ledger(node: &mut Node, data_dir: &Path) -> anyhow::Result<()> {
+    let path = data_dir.join(LEDGER_FILE);
+    let Some(bytes) = host::read_file(&path)? else {
+        return Ok(());
+    };
+    match node.restore_ledger(Time::ZERO, &bytes, host::unix_now()) {
+        Ok(0) => {}
+        Ok(nodes) => note(&format!(
+            "{} nodes are known from earlier runs",
+            thousands(nodes as u64)
+        )),
+        Err(error) => note(&format!("{} is not used: {error}", path.display())),
+    }
+    Ok(())
+}
+
+/// Keeps what the sampler knows of other nodes for the next run.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn save_ledger(node: &Node, now: Time, data_dir: &Path) -> anyhow::Result<()> {
+    if let Some(bytes) = node.keep_ledger(now, host::unix_now()) {
+        host::replace_file(&data_dir.join(LEDGER_FILE), &bytes)?;
+    }
     Ok(())
 }
 

@@ -105,4 +105,12 @@ proptest! {
         bytes.extend_from_slice(b"ee");
         saved_state(&bytes);
     }
+
+    #[test]
+    fn any_kept_ledger_is_read(records in proptest::collection::vec(any::<u8>(), 0..200), saved_at in any::<i64>()) {
+        let mut bytes = format!("d5:known{}:", records.len()).into_bytes();
+        bytes.extend_from_slice(&records);
+        bytes.extend_from_slice(format!("8:saved-ati{saved_at}ee").as_bytes());
+        kept_ledger(&bytes);
+    }
 }

@@ -9,7 +9,7 @@ use world::Time;
 use super::Node;
 use crate::contacts::Contact;
 use crate::event::Event;
-use crate::ledger::Provenance;
+use crate::ledger::{KeptError, Provenance};
 use crate::rpc::{Asker, Call, Question, Request};
 use crate::sampler::{Probe, Sample, Sampler};
 
@@ -23,6 +23,21 @@ impl Node {
     /// The sampler, for its figures.
     pub const fn sampler(&self) -> Option<&Sampler> {
         self.sampler.as_ref()
+    }
+
+    /// What to keep of the sampler's ledger for the next run, if there is one.
+    pub fn keep_ledger(&self, now: Time, unix_now: u64) -> Option<Vec<u8>> {
+        Some(self.sampler.as_ref()?.keep(now, unix_now))
+    }
+
+    /// Takes up the ledger of an earlier run; says how many nodes it holds.
+    ///
+    /// # Errors
+    ///
+    /// [`KeptError`] if `bytes` are not what [`Node::keep_ledger`] gave.
+    pub fn restore_ledger(&mut self, now: Time, bytes: &[u8], unix_now: u64) -> Result<usize, KeptError> {
+        let Some(sampler) = &mut self.sampler else { return Ok(0) };
+        sampler.restore(now, bytes, unix_now, &self.guard)
     }
 
     /// The owner says of an infohash that a sample of this node showed whether it was new: the sampler goes where more is.

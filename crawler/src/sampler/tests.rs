@@ -447,3 +447,40 @@ proptest! {
         prop_assert_eq!(sampler.in_flight(), 0);
     }
 }
+
+#[test]
+fn a_ledger_is_kept_between_runs_with_its_intervals() {
+    let (mut sampler, mut guard) = knowing_one();
+    sampler.learn(at(0), &contact(2), Provenance::Answered, LT, &guard);
+    sampler.learn(at(0), &contact(3), Provenance::Answered, TR, &guard);
+    // Only heard of: not kept.
+    sampler.learn(at(0), &contact(4), Provenance::Named, None, &guard);
+    assert!(sampler.next(at(0), &mut guard).is_some_and(|ask| ask.to == contact(2)));
+    let (shown, num, interval) = samples(100, 21_600);
+    let reply = Reply {
+        samples: Some(&shown),
+        num: Some(num),
+        interval: Some(interval),
+        ..Reply::new(contact(2).id)
+    };
+    sampler.on_reply(at(0), &contact(2), LT, &reply, &guard).unwrap();
+    let kept = sampler.keep(at(600), 10_000);
+    let mut later = tests::sampler();
+    assert_eq!(later.restore(at(0), &kept, 11_000, &guard), Ok(2));
+    assert_eq!(later.known(), 2);
+    // 1,600 s of the six hours are over; the other one never samples, and is asked for nodes.
+    let ask = later.next(at(0), &mut guard).unwrap();
+    assert_eq!((ask.to, ask.probe), (contact(3), Probe::FindNode));
+    later.on_timeout(at(1), contact(3).addr);
+    assert!(
+        later
+            .next(at(20_000 - 1), &mut guard)
+            .is_none_or(|ask| ask.to != contact(2))
+    );
+    assert!((0..3).any(|_| {
+        later
+            .next(at(20_002), &mut guard)
+            .is_some_and(|ask| ask.to == contact(2))
+    }));
+    assert!(later.restore(at(0), b"4:spam", 0, &guard).is_err());
+}

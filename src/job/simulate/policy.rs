@@ -8,16 +8,19 @@ use crawler::Sighting;
 use wire::InfoHash;
 use world::Machine;
 
-use super::ours;
+use super::{others::Other, ours};
 use crate::args::{CrawlArgs, Policy};
 use crate::config::Net;
 use crate::job::start::Chance;
+use sim::baseline::Like;
 
 /// What a policy tells.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Told {
     /// An infohash was shown to it and it believes that: for the first time or again, in a sample or by who asked or announced.
     Sighting(Sighting),
+    /// The same, from a policy that does not tell by whom or how.
+    Seen(InfoHash),
     /// It has the info dictionary of this one, verified.
     Metadata(InfoHash, Arc<Vec<u8>>),
     /// It is done with this one and has no info dictionary.
@@ -46,13 +49,22 @@ impl Policy {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Estudely => "estudely",
+            Self::Harvest => "harvest",
+            Self::EstudelyLike => "estudely-like",
+            Self::BitmagnetLike => "bitmagnet-like",
+            Self::MagneticoLike => "magnetico-like",
+            Self::MldhtLike => "mldht-like",
         }
     }
 
     /// The policy, ready to run.
     pub fn compose(self, setup: &Setup) -> Client {
         match self {
-            Self::Estudely => Box::new(ours::Ours::new(setup)),
+            Self::Estudely | Self::Harvest => Box::new(ours::Ours::new(setup)),
+            Self::EstudelyLike => Box::new(Other::new(Like::Estudely, setup)),
+            Self::BitmagnetLike => Box::new(Other::new(Like::Bitmagnet, setup)),
+            Self::MagneticoLike => Box::new(Other::new(Like::Magnetico, setup)),
+            Self::MldhtLike => Box::new(Other::new(Like::Mldht, setup)),
         }
     }
 }

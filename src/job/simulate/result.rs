@@ -27,6 +27,10 @@ pub struct Outcome {
     pub hosts: usize,
     /// Infohashes planted, and of these found, by the first six bits.
     pub zones: [(u64, u64); ZONES],
+    /// At a quarter of a sweep: how it stood, and planted infohashes that were found.
+    pub quarter: Option<(Point, u64)>,
+    /// Infohashes with a listed peer whose peers were asked for.
+    pub wanted: u64,
     /// Infohashes believed that nobody ever announced.
     pub forged: u64,
     /// Share with one listed peer among all planted infohashes that have a listed peer, and among those found.
@@ -69,6 +73,14 @@ impl Outcome {
             load: watched.load().histogram(),
             hosts: watched.load().hosts(),
             zones,
+            quarter: watched.quarter().map(|quarter| {
+                let planted = quarter.seen.iter().filter(|hash| population.listed(hash).is_some());
+                (quarter.point, planted.count() as u64)
+            }),
+            wanted: watched
+                .wanted()
+                .filter(|hash| population.listed(hash).is_some_and(|peers| peers > 0))
+                .count() as u64,
             forged,
             one_peer: (planted.share(), found.share()),
             asked_for: watched.asked_for(),
@@ -126,11 +138,30 @@ const ROWS: &[Row] = &[
     ("  of those planted", |o| percent(o.coverage().1, o.coverage().0)),
     ("  never planted (forged)", |o| percent(o.forged, o.last().infohashes)),
     ("  per query", |o| ratio(o.last().infohashes, o.last().queries)),
+    ("at a quarter of a sweep: queries that look for infohashes", |o| {
+        o.quarter
+            .map_or_else(String::new, |(point, _)| thousands(point.queries - point.get_peers))
+    }),
+    ("  planted infohashes per such query", |o| {
+        o.quarter.map_or_else(String::new, |(point, found)| {
+            ratio(found, point.queries - point.get_peers)
+        })
+    }),
+    ("  per query of any kind", |o| {
+        o.quarter
+            .map_or_else(String::new, |(point, found)| ratio(found, point.queries))
+    }),
     ("infohashes with metadata", |o| thousands(o.last().metadata)),
     ("  given up without", |o| thousands(o.last().failed)),
     ("  per TCP SYN", |o| ratio(o.last().metadata, o.last().tcp_syns)),
     ("  per SYN of either kind", |o| {
         ratio(o.last().metadata, o.last().tcp_syns + o.last().utp_syns)
+    }),
+    ("get_peers per infohash with peers asked for", |o| {
+        ratio(o.last().get_peers, o.wanted)
+    }),
+    ("metadata per query of any kind", |o| {
+        ratio(o.last().metadata, o.last().queries)
     }),
     ("get_peers per infohash done with", |o| {
         ratio(o.last().get_peers, o.last().metadata + o.last().failed)

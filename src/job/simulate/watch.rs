@@ -66,6 +66,15 @@ pub struct Point {
     pub utp_syns: u64,
 }
 
+/// How it stood after a quarter of a sweep.
+#[derive(Clone, Debug)]
+pub struct Quarter {
+    /// In numbers.
+    pub point: Point,
+    /// Infohashes that samples or announces had shown.
+    pub seen: Vec<InfoHash>,
+}
+
 /// A policy, and all that it did.
 pub struct Watched {
     client: Counted<Client>,
@@ -79,6 +88,10 @@ pub struct Watched {
     failed: u64,
     load: Load,
     points: Vec<Point>,
+    /// Queries of any kind but `get_peers` that are a quarter of a sweep, and how it stood then.
+    quarter: (u64, Option<Quarter>),
+    /// Infohashes whose peers it asked for.
+    wanted: KeyedSet<InfoHash>,
     every: Duration,
     next: Time,
     fingerprint: <KeyedState as BuildHasher>::Hasher,
@@ -86,7 +99,7 @@ pub struct Watched {
 
 impl Watched {
     /// A policy that has done nothing yet; a [`Point`] is told `every` so often.
-    pub(super) fn new(client: Client, every: Duration, seed: Seed) -> Self {
+    pub(super) fn new(client: Client, every: Duration, quarter: u64, seed: Seed) -> Self {
         let seed = seed.derive("watch");
         Self {
             client: Counted::new(client),
@@ -98,6 +111,8 @@ impl Watched {
             failed: 0,
             load: Load::new(seed),
             points: vec![Point::default()],
+            quarter: (quarter, None),
+            wanted: KeyedSet::with_hasher(seed.derive("wanted").hasher()),
             every,
             next: Time::ZERO + every,
             fingerprint: Seed::from_number(0).hasher().build_hasher(),
@@ -112,6 +127,17 @@ impl Watched {
     /// Queries by method.
     pub const fn queries(&self) -> &Tally<Asked> {
         &self.queries
+    }
+
+    /// How it stood when the queries that look for infohashes, all but `get_peers`, were a quarter of a sweep: of one query for
+    /// each contact that goes round. `None` if it never came so far.
+    pub const fn quarter(&self) -> Option<&Quarter> {
+        self.quarter.1.as_ref()
+    }
+
+    /// Infohashes whose peers it asked for, in no order.
+    pub fn wanted(&self) -> impl Iterator<Item = &InfoHash> {
+        self.wanted.iter()
     }
 
     /// Every infohash that samples or announces showed, in no order.
@@ -153,6 +179,7 @@ impl Watched {
         match told {
             Told::Sighting(sighting) if sighting.source == Source::GetPeers => self.asked_for += 1,
             Told::Sighting(sighting) => drop(self.seen.insert(sighting.info_hash)),
+            Told::Seen(info_hash) => drop(self.seen.insert(*info_hash)),
             Told::Metadata(info_hash, _) => {
                 self.metadata += 1;
                 self.fingerprint.write(info_hash.as_bytes());
@@ -170,7 +197,15 @@ impl Watched {
             && let Body::Query(query) = message.body
         {
             self.queries.count(Asked::of(&query.method));
+            if let Method::GetPeers { info_hash, .. } = query.method {
+                self.wanted.insert(info_hash);
+            }
             self.load.count(now, host(to.ip()));
+            let searching = self.queries.total() - self.queries[Asked::GetPeers];
+            if searching >= self.quarter.0 && self.quarter.1.is_none() {
+                let (point, seen) = (self.point(now), self.seen.iter().copied().collect());
+                self.quarter.1 = Some(Quarter { point, seen });
+            }
         }
     }
 }

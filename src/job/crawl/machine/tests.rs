@@ -25,10 +25,10 @@ fn crawl(flags: &[&str]) -> Crawl {
     };
     let net = config::net(&args.net, None).unwrap();
     let seed = Seed::from_number(1);
-    let pool = fetcher::Pool::new(config::pool(&net, args.metadata_peer_attempts, 20), seed);
+    let pool = fetcher::Pool::new(config::pool_of_a_crawl(&net, &args), seed);
     let transport = transport::Transport::new(config::streams(&net), seed);
     let harvest = Harvest::new(None, Some(pool), transport, config::harvest(&net, 20), seed);
-    let frontier = Frontier::new(config::frontier(&net, !args.no_retries), seed);
+    let frontier = Frontier::new(config::frontier(&net, config::has_retries(&args)), seed);
     Crawl::new(harvest, frontier, config::crawl(&args), seed)
 }
 
