@@ -26,7 +26,7 @@ use crate::job::harvest::Origin;
 use crate::job::{crawl, harvest};
 
 pub use engine::{engine, web};
-pub use mode::{has_retries, pool_of_a_crawl};
+pub use mode::{has_retries, pool_of_a_crawl, sampling_of_a_crawl};
 pub use stage::{DESCRIPTORS, DISK, HOST, LAB_HOST};
 pub use streams::streams;
 pub use torrent::{HASH_RUN, HASH_TICK, hash_threads};
@@ -595,5 +595,6 @@ pub fn sampling(net: &Net) -> sampler::Config {
         retry_after: Duration::from_secs(if net.network.lab { 10 } else { 5 * 60 }),
         silent_rest: Duration::from_secs(2 * 3600),
         non_sampler_rest: Duration::from_secs(24 * 3600),
+        zones: None,
     }
 }

@@ -61,7 +61,12 @@ fn simulate(profile: Profile, nodes: usize, torrents: usize, seed: u64, flags: &
     };
     let client: SocketAddr = CLIENT.parse().unwrap();
     let families = crawler::Families { v4: true, v6: false };
-    let node = config::node(&net, families, vec![lab.bootstrap()], Some(config::sampling(&net)));
+    let node = config::node(
+        &net,
+        families,
+        vec![lab.bootstrap()],
+        Some(config::sampling_of_a_crawl(&net, &args)),
+    );
     let mut node = crawler::Node::new(node, chance.seed.derive("node"), None);
     node.own_address(client);
     let mut crawl = crawl::compose(
@@ -245,6 +250,35 @@ fn no_infohash_has_more_rows_than_peers_wanted() {
         *counts.entry(row.info_hash).or_insert(0) += 1;
     }
     assert_eq!(counts.values().max(), Some(&2));
+}
+
+#[test]
+fn a_census_of_half_the_key_space_tells_how_many_nodes_there_are() {
+    let outcome = simulate(
+        Profile::realistic(),
+        3_000,
+        300,
+        11,
+        &["--mode", "census", "--zones", "4"],
+    );
+    assert_polite(&outcome);
+    let estimated = outcome
+        .crawl
+        .estimates()
+        .at_this_moment(outcome.crawl.harvest().node().unwrap());
+    let zones = outcome.crawl.estimates().zones();
+    println!("{zones:?} {estimated:?}");
+    assert_eq!(zones.len(), 4);
+    let nodes = estimated.nodes_by_zones.unwrap();
+    let truth = outcome.report.answering as f64;
+    assert!(nodes.covers(truth), "{nodes:?}, and there are {truth}");
+    assert!(
+        (0.8..1.2).contains(&(nodes.value / truth)),
+        "{nodes:?}, and there are {truth}"
+    );
+    // Others than those of its zones are met on the way, and not sampled.
+    assert!(outcome.report.counts.samplers * 10 < outcome.report.sampling as u64 * 8);
+    assert!(estimated.keys.is_some());
 }
 
 #[test]

@@ -91,6 +91,7 @@ fn config(nodes: u32) -> Config {
         retry_after: Duration::ZERO,
         silent_rest: Duration::ZERO,
         non_sampler_rest: Duration::ZERO,
+        zones: None,
     }
 }
 

@@ -9,6 +9,7 @@ use wire::{InfoHash, NodeId};
 use crate::Contact;
 use crate::lookup::SPARES;
 use crate::observation::Observation;
+use crate::sampler::Zone;
 
 /// Bytes kept of a name that comes with an announce.
 pub const NAME_HINT_MAX: usize = 255;
@@ -146,6 +147,8 @@ pub enum Event {
     /// A question of ours ended; told before what its answer shows, and only if [`Node::observe`](crate::Node::observe) was asked
     /// for.
     Observed(Observation),
+    /// A census has listed a zone to the end.
+    Zone(Zone),
     /// Somebody announced a peer to us, with a token that proves its address.
     Announced {
         /// The torrent, and the node that announced.

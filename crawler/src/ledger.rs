@@ -259,6 +259,26 @@ impl Ledger {
         Some(None)
     }
 
+    /// Bits of an id that its place in the ledger is found by.
+    pub(crate) const fn bits(&self) -> u32 {
+        self.bits
+    }
+
+    /// Whether it may be asked now.
+    pub(crate) fn is_ready(&self, entry: Entry) -> bool {
+        self.node(entry).place == Place::Ready
+    }
+
+    /// The nodes whose ids begin with these `bits`, which are at most those of [`Ledger::bits`].
+    pub(crate) fn in_zone(&self, prefix: u32, bits: u32) -> impl Iterator<Item = Entry> {
+        let width = self.bits.saturating_sub(bits);
+        let first = (prefix as usize) << width;
+        (first..first + (1 << width))
+            .filter(|&bucket| bucket < self.heads.len())
+            .flat_map(|bucket| self.bucket_of(bucket))
+            .map(Entry)
+    }
+
     pub(crate) fn any_ready(&self) -> bool {
         self.ready.iter().any(|ready| !ready.is_empty())
     }

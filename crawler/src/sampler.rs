@@ -15,7 +15,9 @@
 //! | was silent twice | after hours, longer each time |
 
 mod harvest;
+mod kept;
 mod sample;
+mod zones;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -28,12 +30,13 @@ use world::{Seed, Time};
 
 use crate::guard::{Guard, Verdict};
 use crate::ledger::{Client, Entry, Learned, Ledger, Node, Provenance, Standing, Turn, USUAL_SAMPLE};
-use crate::ledger::{KeptError, kept};
 use crate::{Contact, Families, Family, Few, K};
 
 pub use crate::ledger::Probe;
 use harvest::{Harvest, is_compared};
 pub use sample::{MAX_INTERVAL, MAX_SAMPLES, Sample};
+use zones::Zones;
+pub use zones::{Config as ZonesConfig, Zone};
 
 /// Bounds and pauses.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +53,8 @@ pub struct Config {
     pub silent_rest: Duration,
     /// A node that does not sample is not asked again sooner.
     pub non_sampler_rest: Duration,
+    /// A census: only zones drawn by lot are sampled, each once.
+    pub zones: Option<ZonesConfig>,
 }
 
 /// A query to send.
@@ -125,6 +130,9 @@ const MAX_TRIES: usize = 16;
 /// search from spinning; or many are of one host, and it goes on soon.
 const VAIN: Duration = Duration::from_millis(10);
 
+/// Rest when nobody is to be asked although some may be: a census waits for those in its zones.
+const NOBODY: Duration = Duration::from_millis(100);
+
 /// Nodes that become ready in one call.
 const MAX_WOKEN: usize = 64;
 
@@ -151,6 +159,7 @@ pub struct Sampler {
     ledger: Ledger,
     cursors: [usize; Turn::ALL.len()],
     harvest: Harvest,
+    zones: Option<Zones>,
     in_flight: usize,
     asks: u64,
     /// Nobody may be asked before.
@@ -171,6 +180,7 @@ impl Sampler {
             ledger: Ledger::new(config.max_nodes, seed),
             cursors: [0; Turn::ALL.len()],
             harvest: Harvest::new(),
+            zones: config.zones.map(|zones| Zones::new(zones, seed.derive("zones").rng())),
             in_flight: 0,
             asks: 0,
             pause: Time::ZERO,
@@ -231,7 +241,8 @@ impl Sampler {
     /// Never a router, a node inside its interval, or a sampling query to a node known not to sample.
     pub fn next(&mut self, now: Time, guard: &mut Guard) -> Option<Ask> {
         self.wake_up(now);
-        if now < self.pause || self.in_flight >= self.config.max_in_flight || !self.ledger.any_ready() {
+        let nobody = !self.ledger.any_ready() && self.zones.is_none();
+        if now < self.pause || self.in_flight >= self.config.max_in_flight || nobody {
             return None;
         }
         self.pause = guard.next_global(now);
@@ -239,7 +250,10 @@ impl Sampler {
             return None;
         }
         for _ in 0..MAX_TRIES {
-            let entry = self.pick()?;
+            let Some(entry) = self.pick(now) else {
+                self.pause = now + NOBODY;
+                return None;
+            };
             match guard.may_ask(now, self.ledger.contact(entry).addr) {
                 Verdict::Go => return Some(self.ask(now, entry)),
                 Verdict::Wait(until) => self.ledger.put_off(entry, due_at(until.max(now + MIN_WAIT))),
@@ -254,7 +268,8 @@ impl Sampler {
     /// When [`Sampler::next`] is next worth calling; the past if it is now.
     pub fn wake(&self) -> Option<Time> {
         let due = self.ledger.first_due().map(|due| Time::from_secs(u64::from(due)));
-        let soonest = if self.ledger.any_ready() && self.in_flight < self.config.max_in_flight {
+        let somebody = self.ledger.any_ready() || self.zones.as_ref().is_some_and(|zones| !zones.is_over());
+        let soonest = if somebody && self.in_flight < self.config.max_in_flight {
             Time::ZERO
         } else {
             due?
@@ -304,27 +319,6 @@ impl Sampler {
         };
         self.ledger.put_off(entry, due_at(now + rest));
         sample
-    }
-
-    /// What to keep of the ledger for the next run, written at `unix_now`.
-    pub fn keep(&self, now: Time, unix_now: u64) -> Vec<u8> {
-        self.ledger.keep(now, unix_now)
-    }
-
-    /// Takes up the ledger of an earlier run, read at `unix_now`: whoever may not be asked yet still may not. Says how many
-    /// nodes it holds.
-    ///
-    /// # Errors
-    ///
-    /// [`KeptError`] if `bytes` are not what [`Sampler::keep`] wrote.
-    pub fn restore(&mut self, now: Time, bytes: &[u8], unix_now: u64, guard: &Guard) -> Result<usize, KeptError> {
-        let kept = kept::read(bytes, unix_now)?;
-        for node in &kept {
-            if self.families.has(Family::of(&node.contact.addr)) && guard.admits_contact(&node.contact.addr) {
-                self.ledger.restore(now, node);
-            }
-        }
-        Ok(kept.len())
     }
 
     /// The owner says of an infohash that the node with this id showed whether it was new.
@@ -448,7 +442,10 @@ impl Sampler {
     }
 
     /// Whoever is expected to show most; every eighth time, somebody of the next turn in rotation.
-    fn pick(&mut self) -> Option<Entry> {
+    fn pick(&mut self, now: Time) -> Option<Entry> {
+        if let Some(zones) = &mut self.zones {
+            return zones.pick(secs(now), &self.ledger);
+        }
         if self.asks.is_multiple_of(ROTATION) {
             let first = (self.asks / ROTATION) as usize % Turn::ALL.len();
             let mut turns = Turn::ALL[first..].iter().chain(&Turn::ALL[..first]);
@@ -510,10 +507,11 @@ impl Sampler {
     fn target(&mut self, to: &Contact) -> NodeId {
         let known = self.ledger.len_of(Family::of(&to.addr));
         let deepest = (known / K).max(1).ilog2();
+        let least = self.zones.as_ref().map_or(0, Zones::bits).min(deepest);
         let depth = if self.rng.random() {
             deepest
         } else {
-            self.rng.random_range(0..=deepest)
+            self.rng.random_range(least..=deepest)
         } as usize;
         let mut target = [0; 20];
         self.rng.fill_bytes(&mut target);

@@ -19,6 +19,9 @@ pub struct CrawlArgs {
     /// What the crawl is after
     #[arg(long, value_enum, default_value_t = Mode::Thorough)]
     pub mode: Mode,
+    /// Zones of the key space that a census lists before it ends
+    #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub zones: u32,
     /// Infohashes processed at the most; 0 means no limit
     #[arg(long, default_value_t = 999_999, value_name = "N")]
     pub max_infohashes: u64,
@@ -53,6 +56,8 @@ pub enum Mode {
     Thorough,
     /// Most for each query and each dial: two nodes asked, three peers dialled, one round
     Harvest,
+    /// A fair picture: zones of the key space drawn by lot, each node in them sampled once, the whole estimated from them
+    Census,
 }
 
 /// Where rows and state go.

@@ -50,6 +50,8 @@ pub enum Policy {
     Estudely,
     /// The same with `--mode harvest`
     Harvest,
+    /// The same with `--mode census`
+    Census,
     /// As the Python original went about it
     EstudelyLike,
     /// As bitmagnet goes about it

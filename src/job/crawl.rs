@@ -80,7 +80,7 @@ pub fn run(args: &CrawlArgs, what: Yield) -> anyhow::Result<Exit> {
     let data_dir = (!args.out.stdout_only).then_some(args.out.data_dir.as_path());
     let veil = output::veil(args.out.record.anonymize_ips, data_dir, args.net.seed.is_some(), chance)?;
     let opened = Output::open(what.table(), &args.out, &net.network.name, veil, args.lab.lab)?;
-    let sampling = Some(config::sampling(&net));
+    let sampling = Some(config::sampling_of_a_crawl(&net, args));
     let Started { stage, node, lab } = start::start(&net, &args.lab, what.incoming(), sampling, chance, data_dir)?;
     let meter = stage.meter();
     let resumed = opened.done.len() as u64;

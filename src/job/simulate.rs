@@ -149,10 +149,10 @@ fn crawl_args(args: &SimulateArgs, policy: Policy) -> anyhow::Result<Box<CrawlAr
         "--overall-timeout",
         "0",
     ];
-    let mode = if policy == Policy::Harvest {
-        "harvest"
-    } else {
-        "thorough"
+    let mode = match policy {
+        Policy::Harvest => "harvest",
+        Policy::Census => "census",
+        _ => "thorough",
     };
     let line = ["--profile", "vps", "--rate", &rate, "--mode", mode];
     match Cli::try_parse_from(words.iter().chain(&line))?.command {

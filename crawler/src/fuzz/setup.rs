@@ -75,5 +75,6 @@ pub fn sampling() -> sampler::Config {
         retry_after: Duration::from_secs(600),
         silent_rest: Duration::from_secs(7200),
         non_sampler_rest: Duration::from_secs(86_400),
+        zones: None,
     }
 }

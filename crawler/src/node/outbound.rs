@@ -118,7 +118,12 @@ impl Node {
     pub(super) fn finish(&mut self, now: Time, finished: Finished) {
         self.stats.announces_unsent += self.announces.end(now, finished.done.lookup);
         let target = finished.done.target.point();
-        if finished.done.converged {
+        let judges = match &mut self.sampler {
+            Some(sampler) if finished.quiet => sampler.walked(now, &target, &finished.done.closest),
+            _ => false,
+        };
+        // Walks within the zones of a census are not independent of one another.
+        if finished.done.converged && !judges {
             for (family, census) in [Family::V4, Family::V6].into_iter().zip(&mut self.census) {
                 let mut near = finished
                     .done
@@ -178,7 +183,7 @@ impl Node {
     }
 
     /// Starts a walk of our own within one DHT; false if as many walks as may be wait already.
-    fn walk(&mut self, now: Time, family: Family, point: NodeId, routers: Vec<SocketAddr>) -> bool {
+    pub(super) fn walk(&mut self, now: Time, family: Family, point: NodeId, routers: Vec<SocketAddr>) -> bool {
         let mut known = [Few::new(); 2];
         known[family as usize] = self.tables[family as usize].closest(&point, family);
         let plan = Plan::full();

@@ -7,7 +7,7 @@ use wire::krpc::{Message, Reply};
 use world::Time;
 
 use super::Node;
-use crate::contacts::Contact;
+use crate::contacts::{Contact, Family};
 use crate::event::Event;
 use crate::ledger::{KeptError, Provenance};
 use crate::rpc::{Asker, Call, Question, Request};
@@ -49,6 +49,7 @@ impl Node {
 
     /// Whom the sampler asks next.
     pub(super) fn next_sample(&mut self, now: Time) -> Option<Call> {
+        self.keep_census(now);
         let sampler = self.sampler.as_mut().filter(|_| !self.paused)?;
         let ask = sampler.next(now, &mut self.guard)?;
         Some(Call {
@@ -60,6 +61,30 @@ impl Node {
             }),
             asker: Asker::Sampler,
         })
+    }
+
+    /// What a census wants beside questions: an estimate to begin with, walks; and tells of zones that it has listed.
+    fn keep_census(&mut self, now: Time) {
+        let Some(sampler) = self.sampler.as_mut().filter(|_| !self.paused) else {
+            return;
+        };
+        let family = if self.config.families.v4 {
+            Family::V4
+        } else {
+            Family::V6
+        };
+        if sampler.wants_estimate()
+            && let Some(nodes) = self.census[family as usize].estimate()
+        {
+            sampler.begin_census(now, nodes);
+        }
+        let (point, zone) = (sampler.next_walk(), sampler.next_zone());
+        if let Some(point) = point {
+            self.walk(now, family, point, Vec::new());
+        }
+        if let Some(zone) = zone {
+            self.tell(Event::Zone(zone));
+        }
     }
 
     /// When the sampler wants to ask somebody.

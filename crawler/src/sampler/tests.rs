@@ -20,6 +20,7 @@ fn config() -> Config {
         retry_after: Duration::from_secs(60),
         silent_rest: Duration::from_secs(3_600),
         non_sampler_rest: Duration::from_secs(86_400),
+        zones: None,
     }
 }
 

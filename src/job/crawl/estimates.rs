@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use analysis::{Counts, Estimate, Incidence, richness, size};
 use crawler::observation::{Observation, Outcome};
+use crawler::sampler::Zone;
 use crawler::{Family, K, Node, Sighting, Source};
 use world::{KeyedState, Seed};
 
@@ -24,6 +25,8 @@ pub struct Estimates {
     met: Incidence<KeyedState>,
     /// Who showed something invented lately: the sightings of its sample follow.
     liar: Option<SocketAddr>,
+    /// Zones that a census has listed.
+    zones: Vec<Zone>,
 }
 
 /// The estimates at one moment. What cannot be estimated yet is `None`.
@@ -31,6 +34,8 @@ pub struct Estimates {
 pub struct Estimated {
     /// Nodes of the IPv4 and of the IPv6 DHT.
     pub nodes: [Option<Estimate>; 2],
+    /// Nodes, by the zones that a census has listed.
+    pub nodes_by_zones: Option<Estimate>,
     /// Infohashes in the DHT.
     pub keys: Option<Estimate>,
     /// The same, by another way.
@@ -52,6 +57,7 @@ impl Estimates {
             samples: Incidence::new(seed.derive("estimates").hasher(), MOST),
             met: Incidence::new(seed.derive("nodes met").hasher(), MOST),
             liar: None,
+            zones: Vec::new(),
         }
     }
 
@@ -77,6 +83,29 @@ impl Estimates {
         }
     }
 
+    /// A census has listed a zone.
+    pub(super) fn listed(&mut self, zone: Zone) {
+        self.zones.push(zone);
+    }
+
+    /// Zones that a census has listed.
+    pub fn zones(&self) -> &[Zone] {
+        &self.zones
+    }
+
+    /// All zones listed, as one: what they stand for is so many times as much.
+    fn as_one(&self) -> Option<(size::Zone, f64)> {
+        let bits = self.zones.first()?.bits;
+        let sum = |of: fn(&Zone) -> u64| self.zones.iter().map(of).sum();
+        let zone = size::Zone {
+            bits,
+            seen: sum(|zone| zone.nodes),
+            known: sum(|zone| zone.known),
+            found: sum(|zone| zone.found),
+        };
+        Some((zone, 1.0 / self.zones.len() as f64))
+    }
+
     /// What follows from it, and from the walks of `node`.
     pub fn at_this_moment(&self, node: &Node) -> Estimated {
         let counts = self.samples.counts();
@@ -86,12 +115,28 @@ impl Estimates {
         // A node that answers is sampled first of all, so those met are to all as those read are to all that can be read.
         let met = self.met.counts().nodes as f64;
         let read_share = if all > 0.0 { (met / all).min(1.0) } else { 0.0 };
-        let chance = counts.shown_share() * read_share;
-        let keys = richness::chao2(&counts, chance);
+        let census = self.as_one();
+        // A key lies with the nodes nearest to it, which are of its zone. While zones are under way, their samples are in the
+        // counts and they are not in the list.
+        let (read_share, scale) = match (&census, node.sampler()) {
+            (Some((zone, share)), Some(sampler)) if sampler.is_census_over() => {
+                let read = zone.found as f64 / zone.known.max(1) as f64;
+                (Some(read), 2.0_f64.powi(i32::try_from(zone.bits).unwrap_or(0)) * share)
+            }
+            (_, Some(sampler)) if sampler.is_census() => (None, 1.0),
+            _ => (Some(read_share), 1.0),
+        };
+        let chance = read_share.map(|read| counts.shown_share() * read);
+        let keys = chance
+            .and_then(|chance| richness::chao2(&counts, chance))
+            .map(|keys| keys.times(scale));
         Estimated {
             nodes,
             keys,
-            keys_by_halves: richness::chapman(&counts, chance),
+            nodes_by_zones: census.and_then(|(zone, share)| Some(size::zone(&zone)?.times(share))),
+            keys_by_halves: chance
+                .and_then(|chance| richness::chapman(&counts, chance))
+                .map(|keys| keys.times(scale)),
             seen: keys.map(|keys| richness::share_seen(&counts, &keys)),
             coverage: richness::coverage(&counts),
             lowest: self

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crawler::frontier::{Fate, Frontier, Outcome as Failed, Seen};
+use crawler::sampler::Sampler;
 use crawler::{Event as DhtEvent, K, Node, Sighting, Source};
 use world::{Input, Machine, Output, Seed, Time};
 
@@ -43,6 +44,8 @@ pub enum Ending {
     TimeUp,
     /// Nothing new came for a while.
     Quiet,
+    /// All zones of a census are listed.
+    Listed,
     /// Ctrl-C or SIGTERM.
     Stopped,
 }
@@ -216,6 +219,8 @@ impl Crawl {
                     self.leave(now, Ending::TimeUp);
                 } else if self.quiet_at().is_some_and(|quiet| now >= quiet) {
                     self.leave(now, Ending::Quiet);
+                } else if self.is_census_through() {
+                    self.leave(now, Ending::Listed);
                 }
             }
             Phase::Leaving(_, until) if now >= until => self.harvest.abandon(now),
@@ -230,8 +235,23 @@ impl Crawl {
         }
     }
 
+    fn sampler(&self) -> Option<&Sampler> {
+        self.harvest.node()?.sampler()
+    }
+
+    /// Whether all zones of a census are listed, and what they showed has had its first try. Further rounds are left to a
+    /// later run.
+    fn is_census_through(&self) -> bool {
+        let over = self.sampler().is_some_and(Sampler::is_census_over);
+        over && self.harvest.in_work() == 0 && self.frontier.ready() == 0
+    }
+
     /// When silence has lasted long enough to end, if this crawl ends by itself.
     fn quiet_at(&self) -> Option<Time> {
+        // A census waits for silent nodes, and ends by itself.
+        if self.sampler().is_some_and(Sampler::is_census) {
+            return None;
+        }
         let idle = self.harvest.in_work() == 0 && self.frontier.ready() + self.frontier.waiting() == 0;
         self.limits.quiet.filter(|_| idle).map(|quiet| self.last_news + quiet)
     }
@@ -328,6 +348,7 @@ impl Crawl {
                 }
             }
             DhtEvent::Observed(observation) => self.estimates.observed(observation),
+            DhtEvent::Zone(zone) => self.estimates.listed(*zone),
             _ => {}
         }
     }

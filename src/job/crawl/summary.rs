@@ -43,6 +43,7 @@ pub(super) fn last_line(tally: &Tally, ended: &Ended, ending: Option<Ending>, fa
         Some(Ending::Enough) => "as many as were asked for",
         Some(Ending::TimeUp) => "time is up",
         Some(Ending::Quiet) => "nothing new came for a while",
+        Some(Ending::Listed) => "all zones of the census are listed",
         Some(Ending::Stopped) => "stopped",
         None => "ended at once",
     };
@@ -213,6 +214,11 @@ fn estimates(figures: &mut Figures, crawl: &Crawl) {
     for (what, keys, number) in [
         ("nodes (IPv4)", ["nodes_ipv4", "nodes_ipv4_low", "nodes_ipv4_high"], v4),
         ("nodes (IPv6)", ["nodes_ipv6", "nodes_ipv6_low", "nodes_ipv6_high"], v6),
+        (
+            "nodes that answer, by zones listed",
+            ["nodes_by_zones", "nodes_by_zones_low", "nodes_by_zones_high"],
+            &estimated.nodes_by_zones,
+        ),
         ("infohashes", ["keys", "keys_low", "keys_high"], &estimated.keys),
         (
             "infohashes, another way",
@@ -240,6 +246,20 @@ fn estimates(figures: &mut Figures, crawl: &Crawl) {
         if let Some(share) = share {
             figures.estimated_share(what, keys, share);
         }
+    }
+    if let Some(zone) = crawl.estimates().zones().first() {
+        let zones = crawl.estimates().zones();
+        figures.level(
+            "zones",
+            zones.len() as u64,
+            "zones of the key space listed by the census",
+        );
+        figures.level("zone_bits", zone.bits.into(), "bits that the ids of a zone share");
+        let (known, found) = zones
+            .iter()
+            .fold((0, 0), |(known, found), zone| (known + zone.known, found + zone.found));
+        figures.level("zone_known", known, "nodes in them at which walks from outside ended");
+        figures.level("zone_found", found, "of these, listed before");
     }
     figures.level(
         "made_of_nodes",

@@ -22,7 +22,7 @@ impl Ours {
             &setup.net,
             families,
             vec![setup.router],
-            Some(config::sampling(&setup.net)),
+            Some(config::sampling_of_a_crawl(&setup.net, &setup.args)),
         );
         let mut node = Node::new(config, setup.chance.seed.derive("node"), None);
         node.own_address(setup.client);

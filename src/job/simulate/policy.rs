@@ -50,6 +50,7 @@ impl Policy {
         match self {
             Self::Estudely => "estudely",
             Self::Harvest => "harvest",
+            Self::Census => "census",
             Self::EstudelyLike => "estudely-like",
             Self::BitmagnetLike => "bitmagnet-like",
             Self::MagneticoLike => "magnetico-like",
@@ -60,7 +61,7 @@ impl Policy {
     /// The policy, ready to run.
     pub fn compose(self, setup: &Setup) -> Client {
         match self {
-            Self::Estudely | Self::Harvest => Box::new(ours::Ours::new(setup)),
+            Self::Estudely | Self::Harvest | Self::Census => Box::new(ours::Ours::new(setup)),
             Self::EstudelyLike => Box::new(Other::new(Like::Estudely, setup)),
             Self::BitmagnetLike => Box::new(Other::new(Like::Bitmagnet, setup)),
             Self::MagneticoLike => Box::new(Other::new(Like::Magnetico, setup)),
