@@ -1,10 +1,17 @@
 //! `estudely simulate` as a test: the same seed is the same run, and policies meet the same world.
-#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that fails says where; what it prints is read when it does"
+)]
 
 use clap::Parser;
 use estudely::args::{Cli, Command, Policy, SimulateArgs};
+use estudely::job::simulate::load::quantile;
 use estudely::job::simulate::result::Outcome;
-use estudely::job::simulate::simulate;
+use estudely::job::simulate::{simulate, simulate_in};
+use sim::Profile;
+use sim::profile::Liars;
 
 fn args(flags: &str) -> SimulateArgs {
     let words = ["estudely", "simulate"].into_iter().chain(flags.split(' '));
@@ -34,4 +41,74 @@ fn an_ideal_world_is_found_and_fetched() {
     assert!(found * 100 >= planted * 99, "{found} of {planted}");
     assert!(outcome.last().metadata * 100 >= planted * 99, "{:?}", outcome.last());
     assert_eq!((outcome.forged, outcome.bans), (0, 0));
+}
+
+/// A hostile world, and of the same world in which nobody lies.
+fn hostile(nodes: u32, torrents: u32, hours: f64, rate: u32) -> [Outcome; 2] {
+    let args = args(&format!(
+        "--nodes {nodes} --torrents {torrents} --hours {hours} --rate {rate} --profile hostile"
+    ));
+    let honest = Profile {
+        liars: Liars::NONE,
+        ..Profile::hostile()
+    };
+    [Profile::hostile(), honest].map(|profile| simulate_in(&args, Policy::Estudely, profile).unwrap())
+}
+
+/// The invariants of 3.3, as far as a crawl alone can break them; memory and stalls besides.
+fn assert_unharmed([hostile, honest]: &[Outcome; 2]) {
+    let last = hostile.last();
+    println!("hostile {last:?}\nhonest {:?}", honest.last());
+    println!("forged {}, bans {}", hostile.forged, hostile.bans);
+    assert!(
+        hostile.forged * 100 < last.infohashes,
+        "{} of {last:?} are forged",
+        hostile.forged
+    );
+    // One query a second and a burst of three, to whatever host: 3,603 in an hour.
+    assert!(quantile(&hostile.load, 1.0) <= 3_603);
+    // No stall: something is asked in each stretch of the time.
+    assert!(
+        hostile.points.windows(2).all(|two| two[1].queries > two[0].queries),
+        "a stall"
+    );
+    let yields = [hostile, honest].map(|outcome| (outcome.coverage().1, outcome.last().metadata));
+    assert!(yields[0].0 * 10 >= yields[1].0 * 9, "infohashes: {yields:?}");
+    assert!(yields[0].1 * 10 >= yields[1].1 * 9, "metadata: {yields:?}");
+}
+
+#[test]
+#[ignore = "two worlds: minutes in debug"]
+fn liars_cost_a_crawl_little_and_fill_nothing() {
+    assert_unharmed(&hostile(1_500, 8_000, 0.25, 30));
+}
+
+#[test]
+#[ignore = "a week of virtual time, in release"]
+fn a_week_among_liars() {
+    assert_unharmed(&hostile(20_000, 80_000, 168.0, 50));
+}
+
+/// A crawl with the flow budget of a line at home, behind a router that has room for little more.
+fn at_home(nodes: u32, hours: f64) {
+    let outcome = outcome(&format!(
+        "--nodes {nodes} --torrents 3000 --hours {hours} --profile nat-home"
+    ));
+    let home = outcome.home.unwrap();
+    println!("{home:?}");
+    assert_eq!((home.overflows, home.punished), (0, 0));
+    // Four fifths of the budget, which is 2,048 endpoints in 120 s. Peers of infohashes in work are dialled beyond it.
+    assert!(home.mean_flows >= 1_638.0, "{home:?}");
+    assert!(home.most <= 4_096, "{home:?}");
+}
+
+#[test]
+fn the_table_at_home_never_overflows_and_the_budget_is_used() {
+    at_home(12_000, 0.2);
+}
+
+#[test]
+#[ignore = "minutes in release"]
+fn six_hours_at_home() {
+    at_home(100_000, 6.0);
 }

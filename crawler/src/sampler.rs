@@ -109,7 +109,7 @@ pub struct Stats {
     pub implausible: u64,
     /// Samples of more than [`MAX_SAMPLES`].
     pub oversized: u64,
-    /// Samples that lie too far from their node to be honest. Counted, not dropped.
+    /// Samples that lie too far from their node to be honest: noted, and their infohashes not told.
     pub far_fetched: u64,
 }
 

@@ -1,6 +1,7 @@
-//! Every simulated host has an address of its own in 127.0.0.0/8, as per-address limits need (`network-model.md` 2.3).
+//! Every simulated host has an address of its own, as per-address limits need (`network-model.md` 2.3): in 127.0.0.0/8,
+//! which a lab on sockets can have, or anywhere on the Internet, for worlds that only virtual time has.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use world::Seed;
 
@@ -14,7 +15,22 @@ pub(crate) type Host = u32;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Addresses {
     dice: Dice,
+    plan: Plan,
 }
+
+/// Where hosts live.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Plan {
+    /// 127.0.0.0/8: 16.5 million.
+    Loopback,
+    /// The unicast space but for eight /8 that hold special-purpose networks: 3.58 billion.
+    Internet,
+}
+
+/// First octets with networks that no Internet host has (RFC 6890).
+const SPECIAL: [u32; 8] = [10, 100, 127, 169, 172, 192, 198, 203];
+/// First octets of unicast addresses end before this one.
+const MULTICAST: u32 = 224;
 
 /// 127.0.0.0/16 stays free for clients, the router and whatever else a machine runs on loopback.
 const FIRST_OCTETS: u32 = 255;
@@ -22,60 +38,122 @@ const FIRST_OCTETS: u32 = 255;
 const LAST_OCTETS: u32 = 254;
 
 impl Addresses {
-    /// How many hosts fit: 16.5 million.
-    pub(crate) const CAPACITY: u32 = FIRST_OCTETS * 256 * LAST_OCTETS;
+    /// How many hosts fit on loopback: 16.5 million.
+    pub(crate) const LOOPBACK: u32 = FIRST_OCTETS * 256 * LAST_OCTETS;
 
-    pub(crate) fn new(seed: Seed) -> Self {
+    pub(crate) fn new(plan: Plan, seed: Seed) -> Self {
         Self {
             dice: Dice::new(seed, "addresses"),
+            plan,
         }
     }
 
-    /// The address of a host below [`Self::CAPACITY`].
+    /// Whether hosts of either plan may have this address: it is no bogon to a client of theirs.
+    pub(crate) fn plausible(address: IpAddr) -> bool {
+        let IpAddr::V4(address) = address else { return false };
+        let first = u32::from(address.octets()[0]);
+        address.is_loopback() || ((1..MULTICAST).contains(&first) && !SPECIAL.contains(&first))
+    }
+
+    /// Whether whole addresses are drawn, or the last three octets of loopback ones.
+    fn is_internet(self) -> bool {
+        self.plan == Plan::Internet
+    }
+
+    /// Whether this address is of the kind that hosts have.
+    pub(crate) fn has(self, address: Ipv4Addr) -> bool {
+        Self::plausible(address.into()) && self.is_internet() != address.is_loopback()
+    }
+
+    /// Where clients and the router are, which the lab leaves free.
+    pub(crate) const fn outside(plan: Plan, third: u8) -> Ipv4Addr {
+        match plan {
+            Plan::Loopback => Ipv4Addr::new(127, 0, third, 1),
+            Plan::Internet => Ipv4Addr::new(203, 0, third, 1),
+        }
+    }
+
+    /// Whether this address is one that the lab leaves free.
+    pub(crate) const fn is_outside(address: Ipv4Addr) -> bool {
+        matches!(address.octets(), [127 | 203, 0, ..])
+    }
+
+    /// How many hosts fit.
+    pub(crate) const fn capacity(plan: Plan) -> u32 {
+        match plan {
+            Plan::Loopback => Self::LOOPBACK,
+            Plan::Internet => (MULTICAST - 1 - SPECIAL.len() as u32) * 65_536 * LAST_OCTETS,
+        }
+    }
+
+    /// The address of a host below [`Self::capacity`].
     pub(crate) fn of(self, host: Host) -> Ipv4Addr {
-        let mut number = self.shuffle(host % Self::CAPACITY);
-        // Cycle walking: the shuffle is one-to-one on 24 bits, so walking on until it falls inside is one-to-one
+        let capacity = Self::capacity(self.plan);
+        let mut number = self.shuffle(host % capacity);
+        // Cycle walking: the shuffle is one-to-one on 24 or 32 bits, so walking on until it falls inside is one-to-one
         // inside.
-        while number >= Self::CAPACITY {
+        while number >= capacity {
             number = self.shuffle(number);
         }
         let (rest, last) = (number / LAST_OCTETS, number % LAST_OCTETS);
-        Ipv4Addr::from((127 << 24) | ((rest / 256 + 1) << 16) | ((rest % 256) << 8) | (last + 1))
+        let network = if self.is_internet() {
+            let first = SPECIAL
+                .iter()
+                .fold(rest / 65_536 + 1, |first, special| first + u32::from(first >= *special));
+            (first << 16) | (rest % 65_536)
+        } else {
+            (127 << 16) | ((rest / 256 + 1) << 8) | (rest % 256)
+        };
+        Ipv4Addr::from((network << 8) | (last + 1))
     }
 
     /// The host at an address, if it is one that hosts get.
     pub(crate) fn host(self, address: Ipv4Addr) -> Option<Host> {
         let bits = u32::from(address);
-        let (first, middle, last) = ((bits >> 16) & 0xff, (bits >> 8) & 0xff, bits & 0xff);
-        if bits >> 24 != 127 || first == 0 || !(1..=LAST_OCTETS).contains(&last) {
+        let (network, last) = (bits >> 8, bits & 0xff);
+        if !self.has(address) || Self::is_outside(address) || !(1..=LAST_OCTETS).contains(&last) {
             return None;
         }
-        let mut number = self.unshuffle(((first - 1) * 256 + middle) * LAST_OCTETS + last - 1);
-        while number >= Self::CAPACITY {
+        let rest = if self.is_internet() {
+            let first = network >> 16;
+            let below = SPECIAL.iter().filter(|special| **special < first).count() as u32;
+            (first - 1 - below) * 65_536 + network % 65_536
+        } else {
+            network % 65_536 - 256
+        };
+        let mut number = self.unshuffle(rest * LAST_OCTETS + last - 1);
+        while number >= Self::capacity(self.plan) {
             number = self.unshuffle(number);
         }
         Some(number)
     }
 
-    fn round(self, half: u32, round: u64) -> u32 {
-        (self.dice.bits(u64::from(half), round) & 0xfff) as u32
+    /// Bits of half a number, and all of them set.
+    fn half(self) -> (u32, u32) {
+        if self.is_internet() { (16, 0xffff) } else { (12, 0xfff) }
     }
 
-    /// Four rounds of a Feistel network on 24 bits.
+    fn round(self, half: u32, round: u64) -> u32 {
+        (self.dice.bits(u64::from(half), round) & u64::from(self.half().1)) as u32
+    }
+
+    /// Four rounds of a Feistel network on 24 or 32 bits.
     fn shuffle(self, number: u32) -> u32 {
-        let (mut left, mut right) = (number >> 12, number & 0xfff);
+        let (bits, mask) = self.half();
+        let (mut left, mut right) = (number >> bits, number & mask);
         for round in 0..4 {
             (left, right) = (right, left ^ self.round(right, round));
         }
-        (left << 12) | right
+        (left << bits) | right
     }
 
     fn unshuffle(self, number: u32) -> u32 {
-        let (mut left, mut right) = (number >> 12, number & 0xfff);
+        let (bits, mask) = self.half();
+        let (mut left, mut right) = (number >> bits, number & mask);
         for round in (0..4).rev() {
             (left, right) = (right ^ self.round(left, round), left);
         }
-        (left << 12) | right
+        (left << bits) | right
     }
 }
 
@@ -87,15 +165,19 @@ mod tests {
 
     #[test]
     fn addresses_lead_back_to_their_hosts() {
-        let addresses = Addresses::new(Seed::from_number(1));
-        for host in (0..1000).chain(Addresses::CAPACITY - 1000..Addresses::CAPACITY) {
-            assert_eq!(addresses.host(addresses.of(host)), Some(host));
+        for plan in [Plan::Loopback, Plan::Internet] {
+            let addresses = Addresses::new(plan, Seed::from_number(1));
+            let capacity = Addresses::capacity(plan);
+            for host in (0..1000).chain(capacity - 1000..capacity) {
+                assert_eq!(addresses.host(addresses.of(host)), Some(host));
+                assert!(addresses.has(addresses.of(host)));
+            }
         }
     }
 
     #[test]
     fn addresses_spread_over_networks_and_leave_the_client_alone() {
-        let addresses = Addresses::new(Seed::from_number(1));
+        let addresses = Addresses::new(Plan::Loopback, Seed::from_number(1));
         let all: Vec<Ipv4Addr> = (0..1000).map(|host| addresses.of(host)).collect();
         assert!(
             all.iter()

@@ -210,7 +210,7 @@ impl Asked<'_> {
         let population = self.population;
         let mut values: Vec<SocketAddr> = self.guests.of(self.now, self.node, infohash).collect();
         let (mut seeds, mut leeches) = (Bloom::new(), Bloom::new());
-        if let Some((held, key)) = population.keys.find_held(self.node, infohash) {
+        if let Some((held, key)) = population.find_held(self.node, infohash) {
             let filters = scrape && self.traits.scrapes;
             let listed = (0..key.peers)
                 .filter(|rank| held.lists(*rank))
@@ -265,7 +265,7 @@ impl Asked<'_> {
     /// keys fit.
     fn sample(&mut self, draft: &mut Draft) {
         let interval = self.habits().interval;
-        let held = self.population.keys.held_by(self.node);
+        let held = self.population.held_by(self.node);
         let kept = self
             .frozen
             .filter(|frozen| self.now.since(*frozen).as_secs() < u64::from(interval) && held.len() >= SAMPLE_MAX);

@@ -3,6 +3,7 @@
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt};
+use sha1::{Digest, Sha1};
 use wire::bencode::Encoder;
 use wire::{InfoHash, metainfo};
 use world::Seed;
@@ -36,6 +37,8 @@ pub(crate) struct Torrent {
     pub(crate) piece_length: u64,
     /// How it trips its readers, if it does.
     trap: Option<Trap>,
+    /// Which of the torrents that are alike but for this number; the first has none.
+    serial: u32,
     /// Where file names, lengths and hashes come from.
     body: Seed,
 }
@@ -48,6 +51,8 @@ const SIZE_MAX: f64 = 31_457_280.0;
 const FILE_ENTRY: u64 = 70;
 /// What a v1 dictionary has besides files and pieces, bytes, about.
 const FRAME: u64 = 110;
+/// Torrents of a shape of their own, names, files and pieces included; 2 GB of info dictionaries.
+const SHAPES: u32 = 1 << 16;
 /// Lists inside one another in a trap: an honest dictionary has at most a handful.
 const NESTING: usize = 10_000;
 /// Files of a v2 torrent are few enough to keep the dictionary in the range of v1.
@@ -91,8 +96,9 @@ fn piece_length(rng: &mut ChaCha8Rng, total: u64) -> u64 {
 }
 
 impl Torrent {
-    /// Draws the shape of the torrent with this number.
+    /// Draws the shape of the torrent with this number. Beyond [`SHAPES`] shapes come again, each time with another serial.
     pub(crate) fn draw(meta: &Meta, seed: Seed, number: u32) -> Self {
+        let (number, serial) = (number % SHAPES, number / SHAPES);
         let mut rng = seed.derive_number("content", u64::from(number)).rng();
         let name = name::draw(&mut rng, meta.odd_names);
         let kind: f64 = rng.random();
@@ -127,12 +133,19 @@ impl Torrent {
             total_bytes,
             piece_length,
             trap: trap(meta, seed, number),
+            serial,
             body: seed.derive_number("content body", u64::from(number)),
         }
     }
 
     /// Appends the info dictionary.
     pub(crate) fn info(&self, out: &mut Vec<u8>) {
+        self.begin(out);
+        self.finish(out);
+    }
+
+    /// Appends what all torrents of this shape begin with: nearly all of it.
+    fn begin(&self, out: &mut Vec<u8>) {
         let mut rng = self.body.rng();
         let files = self.draw_files(&mut rng);
         let mut encoder = Encoder::new(out);
@@ -161,10 +174,42 @@ impl Torrent {
             }
             encoder.key(b"pieces").bytes(&pieces);
         }
-        if self.trap == Some(Trap::Nesting) {
-            encoder.key(b"x").raw(&[[b'l'; NESTING], [b'e'; NESTING]].concat());
+    }
+
+    /// Appends what follows, which tells torrents of one shape apart: bencode sorts `source` behind all of the above.
+    fn finish(&self, out: &mut Vec<u8>) {
+        if self.serial > 0 {
+            let serial = self.serial.to_string();
+            out.extend_from_slice(format!("6:source{}:{serial}", serial.len()).as_bytes());
         }
-        encoder.end();
+        if self.trap == Some(Trap::Nesting) {
+            out.extend_from_slice(b"1:x");
+            out.extend_from_slice(&[[b'l'; NESTING], [b'e'; NESTING]].concat());
+        }
+        out.push(b'e');
+    }
+
+    /// The infohashes of the torrents with the numbers below `count`, in that order. Each shape is made and hashed once:
+    /// SHA-1 goes on from there for each serial, so that millions take seconds.
+    pub(crate) fn infohashes(meta: &Meta, seed: Seed, count: u32) -> Vec<InfoHash> {
+        let mut all = vec![InfoHash::new([0; 20]); count as usize];
+        let (mut begun, mut rest) = (Vec::new(), Vec::new());
+        for shape in 0..count.min(SHAPES) {
+            let mut torrent = Self::draw(meta, seed, shape);
+            begun.clear();
+            torrent.begin(&mut begun);
+            let hasher = (torrent.format != Format::V2).then(|| Sha1::new_with_prefix(&begun));
+            for number in (shape..count).step_by(SHAPES as usize) {
+                torrent.serial = number / SHAPES;
+                rest.clear();
+                torrent.finish(&mut rest);
+                all[number as usize] = match &hasher {
+                    Some(hasher) => InfoHash::new(hasher.clone().chain_update(&rest).finalize().into()),
+                    None => torrent.infohash(&[&begun[..], &rest].concat()),
+                };
+            }
+        }
+        all
     }
 
     /// What the DHT calls an info dictionary of this format.
@@ -282,6 +327,24 @@ mod tests {
             assert_eq!(read.version.has_v1(), torrent.format != Format::V2);
             assert_eq!(read.version.has_v2(), torrent.format != Format::V1);
         }
+    }
+
+    #[test]
+    fn shapes_come_again_with_another_infohash() {
+        let meta = Profile::hostile().meta;
+        let seed = Seed::from_number(4);
+        let mut hashes = std::collections::BTreeSet::new();
+        for number in (0..400).chain(SHAPES..SHAPES + 400) {
+            let torrent = Torrent::draw(&meta, seed, number);
+            let info = info(&torrent);
+            assert!(torrent.trap.is_some() || Info::parse(&info).is_ok());
+            assert!(hashes.insert(torrent.infohash(&info)));
+        }
+        let fast = Torrent::infohashes(&meta, seed, 400);
+        assert!((0..400).all(|number| {
+            let torrent = Torrent::draw(&meta, seed, number);
+            fast[number as usize] == torrent.infohash(&info(&torrent))
+        }));
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! What is announced, by how many, and which node holds it.
 
+use std::cell::OnceCell;
+
 use wire::id::Distance;
 use wire::{InfoHash, NodeId};
 use world::Seed;
 
-use crate::address::{Addresses, Host};
+use crate::address::Host;
+use crate::client::Kind;
 use crate::dice::{Beta, Dice};
 use crate::nearest::{self, Placed};
-use crate::nodes::Nodes;
-use crate::profile::Profile;
+use crate::nodes::{Nodes, Traits};
+use crate::profile::{Profile, Store};
 
 /// Number of a key in the order of infohashes.
 pub(crate) type KeyIndex = u32;
@@ -47,13 +50,39 @@ impl Held {
 }
 
 /// All keys by infohash, and each node's share of them.
+///
+/// Who holds what is worked out when somebody asks, a block of the key space at once: the nodes nearest to a key share
+/// its first bits, so a block of enough nodes is a world of its own.
 #[derive(Debug)]
 pub(crate) struct Keys {
     keys: Vec<Key>,
     torrents: u32,
+    /// Bits that the ids and infohashes of a block share.
+    bits: u32,
+    blocks: Vec<OnceCell<Block>>,
+    sizes: Sizes,
+    rules: Rules,
+}
+
+/// What the nodes of a block hold.
+#[derive(Debug)]
+struct Block {
+    /// The first node of the block.
+    first: Host,
     held: Vec<Held>,
     /// Where the keys of each node start in `held`; one more at the end.
     starts: Vec<u32>,
+}
+
+/// How announces find their nodes.
+#[derive(Debug)]
+struct Rules {
+    store: Store,
+    dice: Dice,
+    visibility: Option<Beta>,
+    keys: Dice,
+    /// Most keys of a node, by its kind.
+    rooms: [usize; 6],
 }
 
 struct Holder {
@@ -71,40 +100,47 @@ impl Placed for Holder {
 
 impl Keys {
     /// Announces torrents (by their infohashes) and keys without a torrent to `nodes`.
-    pub(crate) fn new(profile: &Profile, torrents: Vec<InfoHash>, nodes: &Nodes, seed: Seed) -> Self {
+    /// There are addresses for `hosts` in all.
+    pub(crate) fn new(profile: &Profile, torrents: Vec<InfoHash>, nodes: &Nodes, hosts: u32, seed: Seed) -> Self {
         let count = torrents.len() as u32;
         let dice = Dice::new(seed, "keys");
-        let swarms = Swarms::new(profile, torrents.len());
+        let sizes = Sizes::new(profile, torrents.len());
         let all = with_bogus(profile, torrents, dice);
         // Every key that somebody announced has holders, even if its peers have gone since.
-        let mut announced: Vec<(Key, u32)> = (0..)
+        let mut keys: Vec<Key> = (0..)
             .zip(all)
             .map(|(origin, infohash)| {
-                let announcers = swarms.size(dice, origin);
                 let dead = dice.happens(u64::from(origin), 1, profile.keys.dead);
-                let key = Key {
+                Key {
                     infohash,
                     origin,
                     first_peer: 0,
-                    peers: if dead { 0 } else { announcers },
-                };
-                (key, announcers)
+                    peers: if dead { 0 } else { sizes.of(dice, origin) },
+                }
             })
             .collect();
-        announced.sort_unstable_by_key(|(key, _)| key.infohash);
-        announced.dedup_by_key(|(key, _)| key.infohash);
+        keys.sort_unstable_by_key(|key| key.infohash);
+        keys.dedup_by_key(|key| key.infohash);
         let mut next_peer = nodes.hosts_end();
-        for (key, _) in &mut announced {
-            key.peers = key.peers.min(Addresses::CAPACITY - next_peer);
+        for key in &mut keys {
+            key.peers = key.peers.min(hosts.saturating_sub(next_peer));
             key.first_peer = next_peer;
             next_peer += key.peers;
         }
-        let (held, starts) = place(profile, &announced, nodes, seed);
+        let bits = block_bits(nodes);
         Self {
-            keys: announced.into_iter().map(|(key, _)| key).collect(),
+            keys,
             torrents: count,
-            held,
-            starts,
+            bits,
+            blocks: (0..1_u32 << bits).map(|_| OnceCell::new()).collect(),
+            sizes,
+            rules: Rules {
+                store: profile.store,
+                dice: Dice::new(seed, "announces"),
+                visibility: profile.store.visibility.map(|shape| Beta::new(shape, shape)),
+                keys: dice,
+                rooms: Kind::ALL.map(|kind| profile.habits(kind).max_keys),
+            },
         }
     }
 
@@ -114,7 +150,9 @@ impl Keys {
 
     /// Where an infohash is in [`Self::all`].
     pub(crate) fn find(&self, infohash: &InfoHash) -> Option<usize> {
-        self.keys.binary_search_by_key(infohash, |key| key.infohash).ok()
+        let guess = nearest::leading_word(&infohash.as_target());
+        let at = nearest::first_from(self.keys.len(), guess, |at| self.keys[at].infohash < *infohash);
+        self.keys.get(at).filter(|key| key.infohash == *infohash).map(|_| at)
     }
 
     /// The content number of a key, if there is a torrent behind it.
@@ -123,17 +161,32 @@ impl Keys {
     }
 
     /// The keys that a node holds, in the order of infohashes.
-    pub(crate) fn held_by(&self, node: Host) -> &[Held] {
-        let node = node as usize;
-        match (self.starts.get(node), self.starts.get(node + 1)) {
-            (Some(start), Some(end)) => &self.held[*start as usize..*end as usize],
+    pub(crate) fn held_by(&self, nodes: &Nodes, node: Host) -> &[Held] {
+        if nodes.traits(node).is_none() {
+            return &[];
+        }
+        let number = leading(&nodes.id(node), self.bits);
+        let Some(block) = self.blocks.get(number) else {
+            return &[];
+        };
+        let block = block.get_or_init(|| self.place(number, nodes));
+        let at = (node - block.first) as usize;
+        match (block.starts.get(at), block.starts.get(at + 1)) {
+            (Some(start), Some(end)) => &block.held[*start as usize..*end as usize],
             _ => &[],
         }
     }
 
+    /// Bytes that keys and what is worked out of their holders take.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let block = |block: &Block| block.held.capacity() * size_of::<Held>() + block.starts.capacity() * 4;
+        let blocks: usize = self.blocks.iter().filter_map(OnceCell::get).map(block).sum();
+        blocks + self.keys.capacity() * size_of::<Key>() + self.blocks.len() * size_of::<OnceCell<Block>>()
+    }
+
     /// Finds an infohash among the keys that a node holds.
-    pub(crate) fn find_held(&self, node: Host, infohash: &InfoHash) -> Option<(Held, &Key)> {
-        let held = self.held_by(node);
+    pub(crate) fn find_held(&self, nodes: &Nodes, node: Host, infohash: &InfoHash) -> Option<(Held, &Key)> {
+        let held = self.held_by(nodes, node);
         let at = held
             .binary_search_by(|held| self.keys[held.key as usize].infohash.cmp(infohash))
             .ok()?;
@@ -143,7 +196,10 @@ impl Keys {
 
     /// The key and the rank that a host has as a peer.
     pub(crate) fn peer(&self, host: Host) -> Option<(KeyIndex, u32)> {
-        let after = self.keys.partition_point(|key| key.first_peer <= host);
+        let (first, last) = (self.keys.first()?.first_peer, self.keys.last()?.first_peer);
+        let share = f64::from(host.saturating_sub(first)) / f64::from(last - first).max(1.0);
+        let guess = (share * u64::MAX as f64) as u64;
+        let after = nearest::first_from(self.keys.len(), guess, |at| self.keys[at].first_peer <= host);
         let index = after.checked_sub(1)?;
         let key = &self.keys[index];
         let rank = host - key.first_peer;
@@ -170,11 +226,12 @@ fn with_bogus(profile: &Profile, torrents: Vec<InfoHash>, dice: Dice) -> Vec<Inf
 }
 
 /// How many peers torrents have: weight `x^-2 * exp(-x / cut)`, cut to what a lab of this size can show (G4).
-struct Swarms {
+#[derive(Debug)]
+struct Sizes {
     cumulative: Vec<f64>,
 }
 
-impl Swarms {
+impl Sizes {
     fn new(profile: &Profile, torrents: usize) -> Self {
         // The biggest of n draws has about n peers: the cut hardly matters to a lab, and bounds its addresses.
         let most = u32::try_from(torrents.max(50))
@@ -191,7 +248,7 @@ impl Swarms {
         Self { cumulative }
     }
 
-    fn size(&self, dice: Dice, origin: u32) -> u32 {
+    fn of(&self, dice: Dice, origin: u32) -> u32 {
         let total = self.cumulative.last().copied().unwrap_or(1.0);
         let at = dice.unit(u64::from(origin), 0) * total;
         let below = self.cumulative.partition_point(|sum| *sum <= at);
@@ -199,57 +256,107 @@ impl Swarms {
     }
 }
 
-/// Lets every key's announcers search their way to the nearest nodes. Gives what each node holds, node by node.
-fn place(profile: &Profile, announced: &[(Key, u32)], nodes: &Nodes, seed: Seed) -> (Vec<Held>, Vec<u32>) {
-    let store = profile.store;
-    let dice = Dice::new(seed, "announces");
-    let beta = store.visibility.map(|shape| Beta::new(shape, shape));
-    let mut holders: Vec<Holder> = nodes
-        .iter()
-        .filter(|(_, _, traits)| traits.reach.answers() && traits.lie.is_none())
-        .map(|(node, id, traits)| Holder {
-            id,
-            node,
-            // Beta has mean one half; nodes differ around the mean that `announce_miss` gives.
-            visible: (1.0 - store.announce_miss)
-                * beta
-                    .as_ref()
-                    .map_or(1.0, |beta| 0.5 + beta.at(dice.unit(u64::from(node), u64::MAX))),
-            room: profile.habits(traits.kind).max_keys,
-        })
-        .collect();
-    let mut placed: Vec<(Host, Held)> = Vec::with_capacity(announced.len() * 12);
-    let mut near: Vec<(Distance, usize)> = Vec::new();
-    for (index, (key, announcers)) in (0..).zip(announced) {
-        nearest::nearest(&holders, &key.infohash.as_target(), AROUND, &mut near);
-        near.retain(|(_, at)| holders[*at].room > 0);
-        let mut routes = [0_u32; AROUND];
-        let dice = dice.of(u64::from(key.origin));
-        for route in 0..ROUTES.min(*announcers) {
-            let found = (0..near.len())
-                .filter(|rank| dice.happens(u64::from(route), *rank as u64, holders[near[*rank].1].visible));
-            for rank in found.take(store.announce_to) {
-                routes[rank] |= 1 << route;
+/// The first `bits` bits of an id, as a number.
+fn leading(id: &NodeId, bits: u32) -> usize {
+    let [a, b, c, d, ..] = *id.as_bytes();
+    (u64::from(u32::from_be_bytes([a, b, c, d])) >> (32 - bits)) as usize
+}
+
+/// So many bits that each block has holders enough to be a world of its own.
+fn block_bits(nodes: &Nodes) -> u32 {
+    let holders = || nodes.iter().filter(|(_, _, traits)| holds(traits));
+    // Eight times as many as are needed, so that the poorest block has enough; else larger ones.
+    let mut bits = (holders().count() / (8 * AROUND)).checked_ilog2().unwrap_or(0);
+    loop {
+        let mut counts = vec![0_usize; 1 << bits];
+        holders().for_each(|(_, id, _)| counts[leading(&id, bits)] += 1);
+        if bits == 0 || counts.iter().all(|count| *count >= AROUND) {
+            return bits;
+        }
+        bits -= 1;
+    }
+}
+
+/// Whether announces come to a node like this.
+fn holds(traits: &Traits) -> bool {
+    traits.reach.answers() && traits.lie.is_none()
+}
+
+impl Keys {
+    /// Lets the announcers of every key of a block search their way to the nearest nodes.
+    fn place(&self, number: usize, nodes: &Nodes) -> Block {
+        let Rules {
+            store,
+            dice,
+            visibility,
+            keys,
+            rooms,
+        } = &self.rules;
+        let members = nodes.leading(number, self.bits);
+        let first = members.start;
+        let len = members.len();
+        let mut holders: Vec<Holder> = members
+            .filter_map(|node| {
+                nodes
+                    .traits(node)
+                    .filter(|traits| holds(traits))
+                    .map(|traits| (node, traits))
+            })
+            .map(|(node, traits)| Holder {
+                id: nodes.id(node),
+                node,
+                // Beta has mean one half; nodes differ around the mean that `announce_miss` gives.
+                visible: (1.0 - store.announce_miss)
+                    * visibility
+                        .as_ref()
+                        .map_or(1.0, |beta| 0.5 + beta.at(dice.unit(u64::from(node), u64::MAX))),
+                room: rooms[traits.kind.index()],
+            })
+            .collect();
+        let from = self
+            .keys
+            .partition_point(|key| leading(&key.infohash.as_target(), self.bits) < number);
+        let rest = &self.keys[from..];
+        let until = rest.partition_point(|key| leading(&key.infohash.as_target(), self.bits) <= number);
+        let mut placed: Vec<(Host, Held)> = Vec::with_capacity(until * 12);
+        let mut near: Vec<(Distance, usize)> = Vec::new();
+        for (index, key) in (from as KeyIndex..).zip(&rest[..until]) {
+            nearest::nearest(&holders, &key.infohash.as_target(), AROUND, &mut near);
+            near.retain(|(_, at)| holders[*at].room > 0);
+            let mut routes = [0_u32; AROUND];
+            let dice = dice.of(u64::from(key.origin));
+            // Those of a key without listed peers have gone since.
+            for route in 0..ROUTES.min(self.sizes.of(*keys, key.origin)) {
+                let found = (0..near.len())
+                    .filter(|rank| dice.happens(u64::from(route), *rank as u64, holders[near[*rank].1].visible));
+                for rank in found.take(store.announce_to) {
+                    routes[rank] |= 1 << route;
+                }
+            }
+            for ((_, at), routes) in near.iter().zip(routes).filter(|(_, routes)| *routes != 0) {
+                holders[*at].room -= 1;
+                placed.push((holders[*at].node, Held { key: index, routes }));
             }
         }
-        for ((_, at), routes) in near.iter().zip(routes).filter(|(_, routes)| *routes != 0) {
-            holders[*at].room -= 1;
-            placed.push((holders[*at].node, Held { key: index, routes }));
+        // A stable sort by node keeps each node's keys in the order of infohashes.
+        placed.sort_by_key(|(node, _)| *node);
+        let starts = (first..=first + len as Host)
+            .map(|node| placed.partition_point(|(holder, _)| *holder < node) as u32)
+            .collect();
+        Block {
+            first,
+            held: placed.into_iter().map(|(_, held)| held).collect(),
+            starts,
         }
     }
-    // A stable sort by node keeps each node's keys in the order of infohashes.
-    placed.sort_by_key(|(node, _)| *node);
-    let starts = (0..=nodes.len() as Host)
-        .map(|node| placed.partition_point(|(holder, _)| *holder < node) as u32)
-        .collect();
-    (placed.into_iter().map(|(_, held)| held).collect(), starts)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::Addresses;
 
-    fn keys(profile: &Profile, nodes: usize, torrents: u64) -> Keys {
+    fn keys(profile: &Profile, nodes: usize, torrents: u64) -> (Keys, Nodes) {
         let seed = Seed::from_number(9);
         let dice = Dice::new(seed, "test infohashes");
         let mut infohashes = Vec::new();
@@ -259,12 +366,14 @@ mod tests {
             bytes[8..16].copy_from_slice(&dice.bits(number, 1).to_be_bytes());
             infohashes.push(InfoHash::new(bytes));
         }
-        Keys::new(profile, infohashes, &Nodes::new(profile, nodes, seed), seed)
+        let nodes = Nodes::new(profile, nodes, seed);
+        (Keys::new(profile, infohashes, &nodes, Addresses::LOOPBACK, seed), nodes)
     }
 
-    fn mean_holders(keys: &Keys, peers: impl Fn(u32) -> bool) -> f64 {
+    fn mean_holders((keys, nodes): &(Keys, Nodes), peers: impl Fn(u32) -> bool) -> f64 {
         let wanted = |held: &&Held| peers(keys.all()[held.key as usize].peers);
-        let holders = keys.held.iter().filter(wanted).count();
+        let held = nodes.iter().flat_map(|(node, _, _)| keys.held_by(nodes, node));
+        let holders = held.filter(wanted).count();
         holders as f64 / keys.all().iter().filter(|key| peers(key.peers)).count() as f64
     }
 
@@ -281,7 +390,7 @@ mod tests {
 
     #[test]
     fn three_in_five_have_one_peer() {
-        let keys = keys(&Profile::realistic(), 200, 8000);
+        let (keys, _) = keys(&Profile::realistic(), 200, 8000);
         let listed: Vec<u32> = keys
             .all()
             .iter()
@@ -294,29 +403,31 @@ mod tests {
 
     #[test]
     fn ideal_announces_reach_exactly_the_eight_nearest() {
-        let keys = keys(&Profile::ideal(), 300, 200);
-        let nodes = Nodes::new(&Profile::ideal(), 300, Seed::from_number(9));
+        let (keys, nodes) = keys(&Profile::ideal(), 300, 200);
         let mut near = Vec::new();
         for key in keys.all() {
             nearest::nearest(nodes.rumours(), &key.infohash.as_target(), 8, &mut near);
             for (_, at) in &near {
-                let (held, found) = keys.find_held(nodes.rumours()[*at].host, &key.infohash).unwrap();
+                let (held, found) = keys
+                    .find_held(&nodes, nodes.rumours()[*at].host, &key.infohash)
+                    .unwrap();
                 assert_eq!(found, key);
                 assert!((0..key.peers).all(|rank| held.lists(rank)));
             }
         }
-        assert_eq!(keys.held.len(), 8 * 200);
+        let held = nodes.iter().map(|(node, _, _)| keys.held_by(&nodes, node).len());
+        assert_eq!(held.sum::<usize>(), 8 * 200);
     }
 
     #[test]
     fn peers_lead_back_to_their_keys() {
-        let keys = keys(&Profile::realistic(), 100, 500);
+        let (keys, _) = keys(&Profile::realistic(), 100, 500);
         for (index, key) in (0..).zip(keys.all()) {
             for rank in 0..key.peers {
                 assert_eq!(keys.peer(key.first_peer + rank), Some((index, rank)));
             }
         }
         assert_eq!(keys.peer(3), None);
-        assert_eq!(keys.peer(Addresses::CAPACITY), None);
+        assert_eq!(keys.peer(Addresses::LOOPBACK), None);
     }
 }

@@ -13,11 +13,12 @@ use world::{ConnId, Effect, Input, KeyedMap, Machine, Output, Seed, Time};
 
 pub(crate) use streams::UTP;
 
-use crate::address::Host;
+use crate::address::{Host, Plan};
 use crate::answer::Draft;
 use crate::callers::Callers;
 use crate::counts::Counts;
 use crate::guests::Guests;
+use crate::home::{Home, HomeCounts};
 use crate::infos::Infos;
 use crate::keys::KeyIndex;
 use crate::net::Net;
@@ -66,6 +67,8 @@ pub struct Lab {
     infos: Infos,
     guests: Guests,
     callers: Callers,
+    /// The router in front of the client, where it has one.
+    home: Option<Home>,
     queue: Queue,
     draft: Draft,
     /// Keys that a delivered sample has shown, one bit each.
@@ -79,6 +82,8 @@ pub struct Lab {
 impl Lab {
     /// Most pairs of hosts: what 16.5 million addresses and a dozen clients could fill is cut where memory would hurt.
     pub const PAIRS_MAX: usize = 1 << 22;
+    /// The same of a population on the Internet, whose one client may come to know ten million nodes.
+    pub const PAIRS_MAX_INTERNET: usize = 1 << 24;
     /// Most open connections. One that waits for its caller takes under a kilobyte.
     pub const SESSIONS_MAX: usize = 1 << 15;
 
@@ -101,6 +106,7 @@ impl Lab {
             utp: utp::Socket::new(UTP, seed.derive("peers by uTP")),
             infos: Infos::new(seed),
             guests: Guests::default(),
+            home: profile.home.map(|router| Home::new(router, seed)),
             queue: Queue::default(),
             draft: Draft::default(),
             shown: vec![0; population.keys.all().len().div_ceil(64)],
@@ -137,7 +143,7 @@ impl Lab {
             return None;
         };
         let rtt = self.net.rtt(client, to);
-        if self.pairs.len() >= Self::PAIRS_MAX {
+        if self.pairs.len() >= self.pairs_max() {
             return Some(rtt);
         }
         let pair = self.pairs.entry((client, to)).or_default();
@@ -149,6 +155,30 @@ impl Lab {
                 || self.net.loses(&mut pair.to_asker, 1, at + rtt, packet);
             (!lost).then_some(after + rtt)
         })
+    }
+
+    fn pairs_max(&self) -> usize {
+        match self.population.plan {
+            Plan::Loopback => Self::PAIRS_MAX,
+            Plan::Internet => Self::PAIRS_MAX_INTERNET,
+        }
+    }
+
+    /// Bytes that the world holds: who is there, what is announced, what passed between it and its clients.
+    pub fn memory_bytes(&self) -> usize {
+        let pairs = self.pairs.capacity() * (size_of::<(Ipv4Addr, Ipv4Addr)>() + size_of::<Pair>());
+        let memories = self.memories.capacity() * (size_of::<Host>() + size_of::<Memory>());
+        self.population.memory_bytes() + pairs + memories
+    }
+
+    /// The router in front of the client, if this world has one.
+    pub(crate) fn home(&mut self) -> Option<&mut Home> {
+        self.home.as_mut()
+    }
+
+    /// What happened at the router in front of the client, if this world has one.
+    pub fn home_counts(&self) -> Option<HomeCounts> {
+        self.home.as_ref().map(Home::counts)
     }
 
     /// What has happened so far.
@@ -213,7 +243,11 @@ impl Machine for Lab {
 
     fn handle(&mut self, now: Time, input: Input<'_>) {
         match input {
-            Input::Datagram { from, to, bytes } => self.datagram(now, from, to, bytes),
+            Input::Datagram { from, to, bytes } => {
+                if self.home.as_mut().is_none_or(|home| home.sends(now, to)) {
+                    self.datagram(now, from, to, bytes);
+                }
+            }
             Input::Accepted { conn, from, to, via } => self.accepted(now, conn, from, to, via),
             Input::Received { conn, bytes } => self.received(now, conn, bytes),
             Input::Closed { conn, .. } => {
@@ -243,6 +277,10 @@ impl Machine for Lab {
         }
         loop {
             let effect = match self.queue.pop(now)? {
+                What::Datagram { from, bytes, .. } if self.home.as_mut().is_some_and(|home| !home.comes(now, from)) => {
+                    self.queue.recycle(bytes);
+                    continue;
+                }
                 What::Datagram { from, to, bytes } => {
                     let len = bytes.len();
                     payload.extend_from_slice(&bytes);

@@ -48,6 +48,9 @@ impl Lie {
 /// Most of a datagram that a padded reply fills: what IPv4 can carry (J5).
 const PADDED: [usize; 4] = [1472, 4096, 8192, 65_507];
 
+/// Intervals that a liar names: the usual one half of the time, else absurd ones (3.3).
+const INTERVALS: [i64; 10] = [21_600, 21_600, 21_600, 21_600, 21_600, -1, 0, 1, 21_601, 9_999_999_999];
+
 /// Addresses that nobody may send to. None is ever routed, so that even a reader without a filter does no harm.
 const FORBIDDEN: [Ipv4Addr; 5] = [
     Ipv4Addr::UNSPECIFIED,
@@ -71,7 +74,7 @@ impl Lie {
                     draft.nodes.clear();
                     let network = asked.population.addresses.of(asked.node).octets();
                     for host in 1..=8 {
-                        let ip = Ipv4Addr::new(127, network[1], network[2], host);
+                        let ip = Ipv4Addr::new(network[0], network[1], network[2], host);
                         put(&mut draft.nodes, sibling(&near, dice, u64::from(host)), ip, port);
                     }
                 }
@@ -87,7 +90,8 @@ impl Lie {
                 let bytes = (0..50).flat_map(|word| dice.bits(word, 2).to_be_bytes());
                 draft.samples = Some(bytes.take(400).collect());
                 draft.num = i64::try_from(10_000 + dice.below(0, 3, 1_000_000_000)).ok();
-                draft.interval = Some(21_600);
+                let interval = dice.below(0, 9, INTERVALS.len() as u64) as usize;
+                draft.interval = Some(INTERVALS[interval]);
                 draft.shown.clear();
             }
             Self::BadNodes if !draft.nodes.is_empty() => {
@@ -125,18 +129,41 @@ impl Lie {
     }
 }
 
-/// One of the ways in which bytes are nearly KRPC (J6).
+/// One of the ways in which bytes are nearly KRPC (J6, and the list in `network-model.md` 3.3).
 fn malform(dice: Dice, out: &mut Vec<u8>) {
     let at = dice.below(0, 5, out.len() as u64) as usize;
-    match dice.below(0, 6, 8) {
-        0 => out.truncate(at),
-        1 => out.extend_from_slice(b"e"),
-        2 => out.splice(0..0, *b"i-0e").for_each(drop),
-        3 => out.splice(..1, *b"d99999999999999999999:").for_each(drop),
-        4 => *out = vec![b'l'; 1400],
-        5 => out.truncate(2),
-        6 => out.iter_mut().skip(at).take(3).for_each(|byte| *byte ^= 0x55),
-        _ => out.splice(1..1, *b"1:yi1e1:yi1e").for_each(drop),
+    match dice.below(0, 6, 24) {
+        // At any byte: as many ways as there are bytes.
+        0..4 => out.truncate(at),
+        4 => out.extend_from_slice(b"e"),
+        5 => out.splice(0..0, *b"i-0e").for_each(drop),
+        6 => out.splice(..1, *b"d99999999999999999999:").for_each(drop),
+        7 => *out = vec![b'l'; 1400],
+        8 => out.truncate(2),
+        9 => out.iter_mut().skip(at).take(3).for_each(|byte| *byte ^= 0x55),
+        10 => out.splice(1..1, *b"1:yi1e1:yi1e").for_each(drop),
+        // A word of KRPC in the wrong way; what the message does not have stays as it is.
+        11 => put_for(out, b"2:id20:", b"2:id19:"),
+        12 => put_for(out, b"2:id20:", b"2:idi007e1:x20:"),
+        13 => put_for(out, b"2:id20:", b"2:id9223372036854775808:"),
+        14 => put_for(out, b"5:nodes", b"5:nodes27:...........................1:x"),
+        15 => put_for(out, b"6:valuesl", b"6:values6:......1:xl"),
+        16 => put_for(out, b"7:samples", b"7:samples21:.....................1:x"),
+        17 => put_for(out, b"1:t", b"1:s"),
+        18 => put_for(out, b"1:t", b"1:t0:1:u"),
+        19 => put_for(out, b"1:t", &[&b"1:t300:"[..], &[b'.'; 300], b"1:u"].concat()),
+        20 => put_for(out, b"1:y1:r", b"1:y1:e1:y1:r"),
+        21 => put_for(out, b"1:rd", b"1:rle1:sd"),
+        22 => put_for(out, b"1:v", b"1:v2:\xff\xfe1:w"),
+        // Unsorted.
+        _ => put_for(out, b"1:y1:r", b"1:y1:r1:a0:"),
+    }
+}
+
+/// Puts other bytes in the place of the first that are `this`.
+fn put_for(bytes: &mut Vec<u8>, this: &[u8], that: &[u8]) {
+    if let Some(at) = bytes.windows(this.len()).position(|part| part == this) {
+        bytes.splice(at..at + this.len(), that.iter().copied());
     }
 }
 

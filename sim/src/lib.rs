@@ -9,8 +9,8 @@
 //! A [`stage::Stage`] is another world, without a population: any number of machines of one kind, each with a line, a
 //! [`disk::Disk`] and the web, and streams and datagrams between them.
 //!
-//! The figures are those of `network-model.md`. What it has and this room does not: churn and births (a lab runs for
-//! minutes, and a contact is dead from the start), several nodes on one address (a lab on sockets has one port), IPv6.
+//! The figures are those of `network-model.md`. What it has and this room does not: churn and births (a contact is dead
+//! from the start), several nodes on one address (a lab on sockets has one port), IPv6.
 
 mod abuse;
 mod address;
@@ -24,6 +24,7 @@ mod dice;
 pub mod disk;
 pub mod fuzz;
 mod guests;
+mod home;
 mod infos;
 mod judge;
 mod keys;
@@ -45,6 +46,7 @@ mod swarm;
 
 pub use abuse::{Abuse, Trap};
 pub use counts::{Counts, Queries};
+pub use home::{HomeCounts, Router};
 pub use judge::{Busiest, Found, Report, judge};
 pub use lab::{Event, Lab};
 pub use population::{Config, Population, Truth};

@@ -16,6 +16,36 @@ impl Placed for NodeId {
     }
 }
 
+/// The first of `len` sorted things that is not `below`, if they are spread evenly and `guess` of 2^64 of them are below:
+/// among millions, what is looked at then lies close together.
+pub(crate) fn first_from(len: usize, guess: u64, below: impl Fn(usize) -> bool) -> usize {
+    let at = ((guess as u128 * len as u128) >> 64) as usize;
+    // `from` is 0 or behind one that is below; `until` is the end or one that is not.
+    let (mut from, mut until, mut step) = (at, at, 16);
+    while from > 0 && !below(from - 1) {
+        (until, from, step) = (from - 1, from.saturating_sub(step), step * 2);
+    }
+    step = 16;
+    while until < len && below(until) {
+        (from, until, step) = (until + 1, (until + step).min(len), step * 2);
+    }
+    while from < until {
+        let middle = from + (until - from) / 2;
+        if below(middle) {
+            from = middle + 1;
+        } else {
+            until = middle;
+        }
+    }
+    from
+}
+
+/// The first 64 bits of an id: how much of the key space lies before it.
+pub(crate) fn leading_word(id: &NodeId) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = *id.as_bytes();
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
 /// The items that share at least `bits` leading bits with `target`: a run of the sorted array.
 pub(crate) fn sharing<T: Placed>(sorted: &[T], target: &NodeId, bits: u32) -> Range<usize> {
     let (mut low, mut high) = (*target.as_bytes(), *target.as_bytes());
@@ -27,9 +57,9 @@ pub(crate) fn sharing<T: Placed>(sorted: &[T], target: &NodeId, bits: u32) -> Ra
         left = left.saturating_sub(8);
     }
     let (low, high) = (NodeId::new(low), NodeId::new(high));
-    let start = sorted.partition_point(|item| *item.id() < low);
-    let len = sorted[start..].partition_point(|item| *item.id() <= high);
-    start..start + len
+    let start = first_from(sorted.len(), leading_word(&low), |at| *sorted[at].id() < low);
+    let end = first_from(sorted.len(), leading_word(&high), |at| *sorted[at].id() <= high);
+    start..end
 }
 
 /// Puts the `count` items nearest to `target` into `out` with their positions, nearest first; fewer if there are fewer.
@@ -83,6 +113,18 @@ mod tests {
                 assert_eq!(found, all[..count.min(500)]);
             }
         }
+    }
+
+    #[test]
+    fn the_first_is_found_whatever_the_guess() {
+        let sorted = [1, 3, 3, 3, 8, 9, 20];
+        for wanted in 0..22 {
+            for guess in [0, 1 << 62, u64::MAX] {
+                let found = first_from(sorted.len(), guess, |at| sorted[at] < wanted);
+                assert_eq!(found, sorted.partition_point(|item| *item < wanted));
+            }
+        }
+        assert_eq!(first_from(0, 7, |_| true), 0);
     }
 
     #[test]

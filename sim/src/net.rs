@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use world::{Seed, Time};
 
+use crate::address::Addresses;
 use crate::dice::Dice;
 use crate::profile::{Loss, Net as Figures, Rtt};
 
@@ -75,9 +76,8 @@ impl Net {
 
     fn place(&self, host: Ipv4Addr, height_ms: f64, height_sigma: f64) -> Place {
         let number = u64::from(u32::from(host));
-        // Clients live in 127.0.0.0/16, which the lab leaves free: the one under test has a median line, whatever the
-        // seed.
-        let outside = host.octets()[1] == 0;
+        // The client under test has a median line, whatever the seed.
+        let outside = Addresses::is_outside(host);
         Place {
             x: self.dice.unit(number, 1),
             y: self.dice.unit(number, 2),
@@ -118,6 +118,11 @@ impl Net {
     /// Whether a reply comes twice.
     pub(crate) fn duplicates(&self, packet: Packet) -> bool {
         packet.dice.happens(packet.number, 6, self.figures.duplicate)
+    }
+
+    /// Whether a reply comes once more from another port.
+    pub(crate) fn spoofs(&self, packet: Packet) -> bool {
+        packet.dice.happens(packet.number, 7, self.figures.spoofed)
     }
 
     /// Whether a packet gets lost on its way to the host (`lane` 0) or back (`lane` 1).

@@ -166,6 +166,24 @@ impl Nodes {
         self.traits.get(host as usize)
     }
 
+    /// The nodes whose ids begin with these bits: neighbours in number, since hosts are numbered by id.
+    pub(crate) fn leading(&self, number: usize, bits: u32) -> std::ops::Range<Host> {
+        let mut prefix = [0; 20];
+        let word = (number as u64) << (64 - u64::from(bits.max(1)));
+        if bits > 0 {
+            prefix[..8].copy_from_slice(&word.to_be_bytes());
+        }
+        let run = nearest::sharing(&self.ids, &NodeId::new(prefix), bits);
+        run.start as Host..run.end as Host
+    }
+
+    /// Bytes that nodes and what is said of them take.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.ids.capacity() * size_of::<NodeId>()
+            + self.traits.capacity() * size_of::<Traits>()
+            + self.rumours.capacity() * size_of::<Rumour>()
+    }
+
     /// Every living node with its traits, by id.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Host, NodeId, &Traits)> {
         (0..)

@@ -6,9 +6,9 @@ use sha1::{Digest, Sha1};
 use wire::{InfoHash, NodeId};
 use world::{Seed, Via};
 
-use crate::address::{Addresses, Host};
+use crate::address::{Addresses, Host, Plan};
 use crate::content::Torrent;
-use crate::keys::{Key, KeyIndex, Keys};
+use crate::keys::{Held, Key, KeyIndex, Keys};
 use crate::nodes::{Nodes, Traits};
 use crate::profile::Profile;
 use crate::swarm::{Conduct, Outcome, Peer, Swarms};
@@ -32,6 +32,7 @@ pub struct Config {
 pub struct Population {
     pub(crate) config: Config,
     pub(crate) seed: Seed,
+    pub(crate) plan: Plan,
     pub(crate) addresses: Addresses,
     pub(crate) nodes: Nodes,
     pub(crate) keys: Keys,
@@ -67,31 +68,37 @@ pub(crate) enum Somebody {
     Peer(KeyIndex, u32),
 }
 
-/// The address of the router: in the part of 127/8 that holds no hosts of the population.
-const ROUTER: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
-
 impl Population {
-    /// Makes the population of this seed. Hashes every info dictionary once, and keeps none.
+    /// Makes the population of this seed on loopback, for sockets and for virtual time. Hashes every info dictionary, and
+    /// keeps none.
     ///
     /// At least one node is made. What does not fit the 16.5 million addresses has fewer peers.
     pub fn new(config: Config, seed: Seed) -> Self {
+        Self::planned(Plan::Loopback, config, seed)
+    }
+
+    /// The same with addresses of the whole Internet, for virtual time alone: millions of nodes.
+    pub fn on_internet(config: Config, seed: Seed) -> Self {
+        Self::planned(Plan::Internet, config, seed)
+    }
+
+    /// Where a client can be that is to live beside this population.
+    pub fn client(&self) -> Ipv4Addr {
+        Addresses::outside(self.plan, 2)
+    }
+
+    fn planned(plan: Plan, config: Config, seed: Seed) -> Self {
         let profile = &config.profile;
         // A third of the addresses for nodes and ghosts leaves room for peers.
-        let count = config.nodes.clamp(1, Addresses::CAPACITY as usize / 3);
+        let count = config.nodes.clamp(1, Addresses::capacity(plan) as usize / 3);
         let nodes = Nodes::new(profile, count, seed);
-        let mut info = Vec::new();
-        let infohashes = (0..u32::try_from(config.torrents).unwrap_or(u32::MAX))
-            .map(|number| {
-                let torrent = Torrent::draw(&profile.meta, seed, number);
-                info.clear();
-                torrent.info(&mut info);
-                torrent.infohash(&info)
-            })
-            .collect();
-        let keys = Keys::new(profile, infohashes, &nodes, seed);
+        let torrents = u32::try_from(config.torrents).unwrap_or(u32::MAX);
+        let infohashes = Torrent::infohashes(&profile.meta, seed, torrents);
+        let keys = Keys::new(profile, infohashes, &nodes, Addresses::capacity(plan), seed);
         Self {
             seed,
-            addresses: Addresses::new(seed),
+            addresses: Addresses::new(plan, seed),
+            plan,
             swarms: Swarms::new(profile, seed),
             router: NodeId::new(Sha1::digest(b"router").into()),
             nodes,
@@ -102,13 +109,17 @@ impl Population {
 
     /// The router: answers ping, find_node and get_peers with random contacts, and holds nothing (A9).
     pub fn bootstrap(&self) -> SocketAddr {
-        SocketAddr::from((ROUTER, self.config.port))
+        SocketAddr::from((self.router_ip(), self.config.port))
+    }
+
+    fn router_ip(&self) -> Ipv4Addr {
+        Addresses::outside(self.plan, 1)
     }
 
     /// What dialling this address gives.
     pub fn outcome(&self, addr: SocketAddr) -> Outcome {
         match addr.ip() {
-            IpAddr::V4(ip) if ip.is_loopback() => Outcome::of_port(addr.port(), self.config.port),
+            IpAddr::V4(ip) if self.addresses.has(ip) => Outcome::of_port(addr.port(), self.config.port),
             _ => Outcome::Silent,
         }
     }
@@ -132,7 +143,7 @@ impl Population {
             hasher.update(id.as_bytes());
             hasher.update(self.addresses.of(host).octets());
             hasher.update([traits.kind.index() as u8, u8::from(traits.reach.answers())]);
-            hasher.update((self.keys.held_by(host).len() as u64).to_be_bytes());
+            hasher.update((self.held_by(host).len() as u64).to_be_bytes());
         }
         for rumour in self.nodes.rumours() {
             hasher.update(rumour.id.as_bytes());
@@ -155,9 +166,14 @@ impl Population {
         self.nodes.rumours().len()
     }
 
-    /// Every infohash that somebody announced, in ascending order.
-    pub fn infohashes(&self) -> impl Iterator<Item = InfoHash> {
-        self.keys.all().iter().map(|key| key.infohash)
+    /// Bytes held; what is drawn again whenever it is asked for takes none.
+    pub fn memory_bytes(&self) -> usize {
+        self.nodes.memory_bytes() + self.keys.memory_bytes()
+    }
+
+    /// Every infohash that somebody announced, in ascending order, and how many peers are listed of it.
+    pub fn infohashes(&self) -> impl Iterator<Item = (InfoHash, u32)> {
+        self.keys.all().iter().map(|key| (key.infohash, key.peers))
     }
 
     /// How many peers are listed of an infohash; `None` if nobody ever announced it.
@@ -177,6 +193,16 @@ impl Population {
             peers: (0..key.peers).map(|rank| self.peer_addr(key, rank)).collect(),
             fetchable: self.fetchable(key),
         }
+    }
+
+    /// The keys that a node holds, in the order of infohashes.
+    pub(crate) fn held_by(&self, node: Host) -> &[Held] {
+        self.keys.held_by(&self.nodes, node)
+    }
+
+    /// Finds an infohash among the keys that a node holds.
+    pub(crate) fn find_held(&self, node: Host, infohash: &InfoHash) -> Option<(Held, &Key)> {
+        self.keys.find_held(&self.nodes, node, infohash)
     }
 
     pub(crate) fn find(&self, infohash: &InfoHash) -> Option<&Key> {
@@ -204,7 +230,7 @@ impl Population {
 
     /// Who is at an address, if anybody is.
     pub(crate) fn at(&self, ip: Ipv4Addr) -> Option<Somebody> {
-        if ip == ROUTER {
+        if ip == self.router_ip() {
             return Some(Somebody::Router);
         }
         let host = self.addresses.host(ip)?;

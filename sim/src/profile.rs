@@ -1,5 +1,5 @@
-//! Worlds as plain data: `ideal` for correctness, `realistic` for policies, `hostile` for limits (`network-model.md` 3.1
-//! to 3.3).
+//! Worlds as plain data: `ideal` for correctness, `realistic` for policies, `hostile` for limits, `nat-home` for routers
+//! (`network-model.md` 3.1 to 3.4).
 //!
 //! Marks as there: F seen in public, C read in source code, D derived, G guessed so that the whole reproduces the F.
 
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::abuse::{Abuse, Trap};
 use crate::client::{Habits, Kind};
+use crate::home::Router;
 
 /// Everything that makes one lab unlike another, apart from its size and its seed.
 #[derive(Clone, PartialEq, Debug)]
@@ -29,6 +30,8 @@ pub struct Profile {
     pub meta: Meta,
     /// Nodes that lie.
     pub liars: Liars,
+    /// The router in front of the client; none if it has an address of its own. In virtual time alone.
+    pub home: Option<Router>,
 }
 
 /// Delay and loss.
@@ -44,6 +47,8 @@ pub struct Net {
     pub duplicate: f64,
     /// Share of replies that are overtaken: one more round trip late.
     pub reorder: f64,
+    /// Share of replies that come once more from another port of their host.
+    pub spoofed: f64,
     /// How long a host takes to answer.
     pub think: Think,
 }
@@ -343,6 +348,7 @@ impl Profile {
             },
             meta: Self::meta(),
             liars: Liars::NONE,
+            home: None,
         }
     }
 
@@ -397,11 +403,12 @@ impl Profile {
                 bad_nodes: 0.005,    // J7 G
                 reflector: 0.001,    // J12 G
             },
+            home: None,
         }
     }
 
-    /// The same with many enemies among nodes, peers and torrents (3.3). Forged packets and floods are not of a lab:
-    /// tests send them.
+    /// The same with many enemies among nodes, peers and torrents (3.3). Floods are not of a lab: tests send
+    /// them.
     pub fn hostile() -> Self {
         let realistic = Self::realistic();
         Self {
@@ -415,6 +422,7 @@ impl Profile {
                 }),
                 duplicate: 0.01,
                 reorder: 0.02,
+                spoofed: 0.01,
                 ..realistic.net
             },
             nodes: Nodes {
@@ -471,6 +479,7 @@ impl Profile {
             loss: None,
             duplicate: 0.0,
             reorder: 0.0,
+            spoofed: 0.0,
             think: Think {
                 median_ms: 0.0,
                 sigma: 0.0,
@@ -522,6 +531,7 @@ impl Profile {
             }),
             duplicate: 0.0005,
             reorder: 0.002,
+            spoofed: 0.0,
             // C4 G.
             think: Think {
                 median_ms: 4.0,

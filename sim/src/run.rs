@@ -141,7 +141,7 @@ impl World {
             while let Some(output) = lab.poll(self.now, &mut self.payload) {
                 silent = false;
                 if let Output::Effect(effect) = output {
-                    self.of_lab(client, effect);
+                    self.of_lab(client, lab, effect);
                 }
                 self.payload.clear();
             }
@@ -174,6 +174,9 @@ impl World {
             }
             Effect::Close { conn } => {
                 self.later.retain(|Reverse((_, _, dial))| dial.conn != conn);
+                if let (true, Some(home)) = (self.callers.contains_key(&conn), lab.home()) {
+                    home.closed(now, conn);
+                }
                 if let Some(conn) = self.callers.remove(&conn) {
                     self.calls.remove(&conn);
                     let why = Closed::ByRemote;
@@ -189,7 +192,7 @@ impl World {
         }
     }
 
-    fn of_lab<M: Machine>(&mut self, client: &mut M, effect: Effect) {
+    fn of_lab<M: Machine>(&mut self, client: &mut M, lab: &mut Lab, effect: Effect) {
         let (now, bytes) = (self.now, self.payload.as_slice());
         match effect {
             Effect::Send {
@@ -205,6 +208,9 @@ impl World {
             Effect::Close { conn } => {
                 if let Some(conn) = self.calls.remove(&conn) {
                     self.callers.remove(&conn);
+                    if let Some(home) = lab.home() {
+                        home.closed(now, conn);
+                    }
                     let why = Closed::ByRemote;
                     client.handle(now, Input::Closed { conn, why });
                 }
@@ -215,6 +221,9 @@ impl World {
     }
 
     fn dial(&mut self, lab: &mut Lab, conn: ConnId, to: SocketAddr) {
+        if lab.home().is_some_and(|home| !home.dials(self.now, conn, to)) {
+            return;
+        }
         let outcome = lab.population().outcome(to);
         if outcome == Outcome::Silent {
             return;
@@ -235,6 +244,13 @@ impl World {
             let Some(Reverse((_, _, Dial { conn, to, refused }))) = self.later.pop() else {
                 return;
             };
+            if let Some(home) = lab.home() {
+                if refused {
+                    home.closed(now, conn);
+                } else {
+                    home.opened(now, conn);
+                }
+            }
             if refused {
                 let why = Closed::Refused;
                 client.handle(now, Input::Closed { conn, why });

@@ -31,15 +31,25 @@ pub struct SimulateArgs {
     /// What the world is like
     #[arg(long, value_enum, default_value_t = World::Realistic)]
     pub profile: World,
-    /// DHT queries per second, over all hosts
-    #[arg(long, default_value_t = 500, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub rate: u32,
+    /// DHT queries per second, over all hosts [default: 500; nat-home 50, with the flow budget of a line at home]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: Option<u32>,
     /// The source of all chance: the same seed gives the same figures to the last bit
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
     /// Write series as CSV and run.json to this directory
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+}
+
+impl SimulateArgs {
+    /// Queries per second: what was typed, or what such a line carries (see `crate::config`).
+    pub fn queries_per_second(&self) -> u32 {
+        self.rate.unwrap_or(match self.profile {
+            World::NatHome => 50,
+            World::Ideal | World::Realistic | World::Hostile => 500,
+        })
+    }
 }
 
 /// A way to crawl.
@@ -72,4 +82,6 @@ pub enum World {
     Realistic,
     /// The same, with many nodes, peers and torrents that mean harm
     Hostile,
+    /// The realistic one from behind a cheap router at home: 4,096 mappings, 600 of them taken by others
+    NatHome,
 }

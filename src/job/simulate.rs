@@ -6,6 +6,8 @@
 pub mod load;
 mod others;
 mod ours;
+mod page;
+mod plot;
 pub mod policy;
 pub mod result;
 pub mod syns;
@@ -16,7 +18,7 @@ use std::net::SocketAddr;
 use std::ops::ControlFlow;
 
 use clap::Parser;
-use sim::{Ended, Lab, Plan, Profile};
+use sim::{Ended, Lab, Plan, Population, Profile};
 use world::{Seed, Time};
 
 use crate::args::{Cli, Command, CrawlArgs, Policy, SimulateArgs, World};
@@ -30,8 +32,8 @@ use policy::Setup;
 use result::Outcome;
 use watch::Watched;
 
-/// Where the client is. Its port is the first that a crawl tries.
-const CLIENT: &str = "127.0.0.1:6881";
+/// Where client and nodes listen: the first port that a crawl tries.
+const PORT: u16 = 6881;
 
 /// Points of a series.
 const POINTS: u32 = 120;
@@ -68,8 +70,17 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<Exit> {
 ///
 /// When the settings of the crawl that it stands for are refused.
 pub fn simulate(args: &SimulateArgs, policy: Policy) -> anyhow::Result<Outcome> {
+    simulate_in(args, policy, profile(args.profile))
+}
+
+/// The same in a world of any kind.
+///
+/// # Errors
+///
+/// As [`simulate`].
+pub fn simulate_in(args: &SimulateArgs, policy: Policy, profile: Profile) -> anyhow::Result<Outcome> {
     let began = host::unix_millis();
-    let mut lab = lab(args);
+    let mut lab = lab(args, profile);
     let setup = setup(args, policy, &lab)?;
     let built = host::unix_millis();
     let until = Time::ZERO + std::time::Duration::from_secs_f64(args.hours * 3600.0);
@@ -102,15 +113,18 @@ pub fn simulate(args: &SimulateArgs, policy: Policy) -> anyhow::Result<Outcome> 
     Ok(Outcome::new(policy, &watched, &lab, walls))
 }
 
-fn lab(args: &SimulateArgs) -> Lab {
+fn lab(args: &SimulateArgs, profile: Profile) -> Lab {
     let torrents = args.torrents.unwrap_or(args.nodes * TORRENTS_PER_NODE);
     let config = sim::Config {
         nodes: args.nodes as usize,
         torrents: torrents as usize,
-        port: 6881,
-        profile: profile(args.profile),
+        port: PORT,
+        profile,
     };
-    Lab::new(config, Seed::from_number(args.seed).derive("lab"))
+    Lab::of(Population::on_internet(
+        config,
+        Seed::from_number(args.seed).derive("lab"),
+    ))
 }
 
 fn profile(world: World) -> Profile {
@@ -118,28 +132,32 @@ fn profile(world: World) -> Profile {
         World::Ideal => Profile::ideal(),
         World::Realistic => Profile::realistic(),
         World::Hostile => Profile::hostile(),
+        World::NatHome => Profile::nat_home(),
     }
 }
 
 /// The settings of a real crawl at this rate, which never ends by itself.
 fn setup(args: &SimulateArgs, policy: Policy, lab: &Lab) -> anyhow::Result<Setup> {
     let crawl = crawl_args(args, policy)?;
-    let client: SocketAddr = CLIENT.parse()?;
     Ok(Setup {
-        net: config::net(&crawl.net, Some("simulation".to_owned()))?,
+        net: config::net(&crawl.net, None)?,
         args: crawl,
         chance: Chance {
             seed: Seed::from_number(args.seed),
             number: args.seed,
         },
-        client,
+        client: SocketAddr::from((lab.population().client(), PORT)),
         router: lab.bootstrap(),
     })
 }
 
 /// What somebody with this line would type.
 fn crawl_args(args: &SimulateArgs, policy: Policy) -> anyhow::Result<Box<CrawlArgs>> {
-    let rate = args.rate.to_string();
+    let rate = args.queries_per_second().to_string();
+    let line = match args.profile {
+        World::NatHome => "home",
+        World::Ideal | World::Realistic | World::Hostile => "vps",
+    };
     let words = [
         "estudely",
         "crawl",
@@ -154,7 +172,7 @@ fn crawl_args(args: &SimulateArgs, policy: Policy) -> anyhow::Result<Box<CrawlAr
         Policy::Census => "census",
         _ => "thorough",
     };
-    let line = ["--profile", "vps", "--rate", &rate, "--mode", mode];
+    let line = ["--profile", line, "--rate", &rate, "--mode", mode];
     match Cli::try_parse_from(words.iter().chain(&line))?.command {
         Command::Crawl(args) => Ok(args),
         other => anyhow::bail!("not a crawl: {other:?}"),

@@ -1,5 +1,6 @@
 //! The 160-bit names of the DHT: node ids and infohashes live in one space (BEP 5).
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
@@ -10,11 +11,33 @@ use thiserror::Error;
 #[error("not 40 hex digits")]
 pub struct NotHex;
 
+/// As big-endian numbers, by the first 64 bits where they differ, as nearly always: a call of `memcmp` for 20 bytes was a sixth
+/// of a crawl among a million nodes.
+#[inline]
+fn order(one: &[u8; 20], other: &[u8; 20]) -> Ordering {
+    let first = |&[a, b, c, d, e, f, g, h, ..]: &[u8; 20]| u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    first(one).cmp(&first(other)).then_with(|| one.cmp(other))
+}
+
 macro_rules! id20 {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Clone, Copy, PartialEq, Eq)]
         pub struct $name([u8; 20]);
+
+        impl Ord for $name {
+            #[inline]
+            fn cmp(&self, other: &Self) -> Ordering {
+                order(&self.0, &other.0)
+            }
+        }
+
+        impl PartialOrd for $name {
+            #[inline]
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
 
         impl Hash for $name {
             /// As three numbers: half the work of hashing a slice, which begins with its length.
@@ -160,8 +183,22 @@ impl NodeId {
 }
 
 /// XOR of two ids.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Distance([u8; 20]);
+
+impl Ord for Distance {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        order(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for Distance {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl Distance {
     /// Leading zero bits, 160 for equal ids.

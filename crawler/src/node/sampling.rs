@@ -92,7 +92,8 @@ impl Node {
         self.sampler.as_ref().filter(|_| !self.paused)?.wake()
     }
 
-    /// The sampler's question was answered, in time if there is a round trip: each infohash shown is told.
+    /// The sampler's question was answered, in time if there is a round trip: each infohash shown is told, if it
+    /// may be believed.
     pub(super) fn feed_sampler(
         &mut self,
         now: Time,
@@ -107,7 +108,8 @@ impl Node {
         let sample = sampler.on_reply(now, from, message.version, reply, &self.guard);
         let far_fetched = sample.as_ref().is_some_and(|sample| sampler.doubts(sample));
         self.observed_answer(from.addr, call, rtt, answer, far_fetched);
-        for sighting in sample.iter().flat_map(Sample::sightings) {
+        // What a node cannot store by the rules of the DHT it has made up.
+        for sighting in sample.iter().filter(|_| !far_fetched).flat_map(Sample::sightings) {
             self.tell(Event::Sighting(sighting));
         }
     }

@@ -16,6 +16,7 @@ use super::Habit;
 use super::desk::{Answer, Desk, Question};
 use super::fetch::{Ended, Patience};
 use super::limiter::Limiter;
+use crate::address::Addresses;
 use lookup::Lookup;
 use sweep::Sweep;
 
@@ -54,10 +55,10 @@ impl Known {
         self.resting.get(&host).is_some_and(|&(_, until)| until > now)
     }
 
-    /// A host that is no bogon, does not rest, and has no other id: the lab's hosts are all on loopback.
+    /// A host that is no bogon, does not rest, and has no other id.
     fn admits(&self, now: Time, id: &NodeId, addr: SocketAddr) -> bool {
         let same = self.hosts.get(&addr.ip()).is_none_or(|known| known == id);
-        addr.ip().is_loopback() && addr.port() != 0 && same && !self.rests(now, addr.ip())
+        Addresses::plausible(addr.ip()) && addr.port() != 0 && same && !self.rests(now, addr.ip())
     }
 }
 

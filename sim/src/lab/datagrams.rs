@@ -51,7 +51,7 @@ impl Lab {
         if !message.read_only {
             self.callers.heard(now, from, query.id);
         }
-        let full = self.pairs.len() >= Self::PAIRS_MAX;
+        let full = self.pairs.len() >= self.pairs_max();
         if full && !self.pairs.contains_key(&(client, ip)) {
             self.counts.lost += 1;
             return;
@@ -260,6 +260,12 @@ impl Lab {
             let bytes = bytes.clone();
             self.queue.push(at, What::Datagram { from, to, bytes });
         }
+        if self.net.spoofs(packet) {
+            let (bytes, mut other) = (bytes.clone(), from);
+            other.set_port(from.port().wrapping_add(1));
+            let from = other;
+            self.queue.push(at, What::Datagram { from, to, bytes });
+        }
         self.queue.push(at, What::Datagram { from, to, bytes });
         Some(delay)
     }
@@ -274,7 +280,7 @@ impl Lab {
             };
             let IpAddr::V4(client) = call.to.ip() else { continue };
             let from = self.population.addresses.of(call.node);
-            if self.pairs.len() >= Self::PAIRS_MAX {
+            if self.pairs.len() >= self.pairs_max() {
                 continue;
             }
             self.pairs.entry((client, from)).or_default().called = Some(now);

@@ -128,7 +128,7 @@ impl Lab {
             return;
         };
         self.counts.stream_packets += 1;
-        if self.pairs.len() >= Self::PAIRS_MAX && !self.pairs.contains_key(&(client, ip)) {
+        if self.pairs.len() >= self.pairs_max() && !self.pairs.contains_key(&(client, ip)) {
             self.counts.lost += 1;
             return;
         }

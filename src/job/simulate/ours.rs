@@ -1,6 +1,7 @@
 //! What `estudely crawl` does: the very machine of the job.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crawler::{Event as DhtEvent, Families, Node};
 use world::{Input, Machine, Output, Time};
@@ -13,7 +14,12 @@ use crate::job::harvest::Outcome;
 /// A crawl that tells what the simulation asks of every policy.
 pub(super) struct Ours {
     crawl: Crawl,
+    /// When it told last what it takes the whole to be.
+    estimated: Time,
 }
+
+/// How often that is.
+const ESTIMATE_EVERY: Duration = Duration::from_secs(300);
 
 impl Ours {
     pub(super) fn new(setup: &Setup) -> Self {
@@ -34,7 +40,10 @@ impl Ours {
             node,
             &BTreeSet::new(),
         );
-        Self { crawl }
+        Self {
+            crawl,
+            estimated: Time::ZERO,
+        }
     }
 }
 
@@ -56,6 +65,13 @@ impl Machine for Ours {
                     Outcome::Metadata(raw) => Told::Metadata(harvested.info_hash, raw),
                     _ => Told::Failed(harvested.info_hash),
                 },
+                Output::Event(Event::Pulse) if now >= self.estimated + ESTIMATE_EVERY => {
+                    self.estimated = now;
+                    let Some(node) = self.crawl.harvest().node() else {
+                        continue;
+                    };
+                    Told::Estimated(Box::new(self.crawl.estimates().at_this_moment(node)))
+                }
                 Output::Event(Event::Attempt(_) | Event::Dht(_) | Event::Pulse | Event::Over(_)) => continue,
             };
             return Some(Output::Event(told));

@@ -11,11 +11,12 @@ use world::Machine;
 use super::{others::Other, ours};
 use crate::args::{CrawlArgs, Policy};
 use crate::config::Net;
+use crate::job::crawl::Estimated;
 use crate::job::start::Chance;
 use sim::baseline::Like;
 
 /// What a policy tells.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Told {
     /// An infohash was shown to it and it believes that: for the first time or again, in a sample or by who asked or announced.
     Sighting(Sighting),
@@ -23,6 +24,8 @@ pub enum Told {
     Seen(InfoHash),
     /// It has the info dictionary of this one, verified.
     Metadata(InfoHash, Arc<Vec<u8>>),
+    /// What it takes the whole to be, if it makes estimates; now and then.
+    Estimated(Box<Estimated>),
     /// It is done with this one and has no info dictionary.
     Failed(InfoHash),
 }

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use sim::Lab;
+use sim::{HomeCounts, Lab};
 
 use super::load::quantile;
-use super::watch::{Asked, Point, Watched};
+use super::watch::{Asked, Course, Point, Watched};
 use crate::args::{Policy, SimulateArgs};
 use crate::report::thousands;
 
@@ -39,6 +39,12 @@ pub struct Outcome {
     pub asked_for: u64,
     /// Nodes that began to ignore the client.
     pub bans: u64,
+    /// What it took the whole to be.
+    pub estimates: Course,
+    /// What happened at the router in front of it, if there was one.
+    pub home: Option<HomeCounts>,
+    /// Bytes of the world, in the end.
+    pub world_bytes: u64,
     /// Living nodes at the start, and those of them that answer strangers.
     pub nodes: (u64, u64),
     /// Milliseconds to make the world, and to run it.
@@ -52,9 +58,9 @@ impl Outcome {
         let population = lab.population();
         let mut zones = [(0, 0); ZONES];
         let mut planted = Singles::default();
-        for infohash in population.infohashes() {
+        for (infohash, peers) in population.infohashes() {
             zones[zone(&infohash)].0 += 1;
-            planted.count(population.listed(&infohash));
+            planted.count(Some(peers));
         }
         let (mut found, mut forged) = (Singles::default(), 0);
         for infohash in watched.seen() {
@@ -85,6 +91,9 @@ impl Outcome {
             one_peer: (planted.share(), found.share()),
             asked_for: watched.asked_for(),
             bans: lab.counts().bans,
+            estimates: watched.estimates().clone(),
+            home: lab.home_counts(),
+            world_bytes: lab.memory_bytes() as u64,
             nodes: (population.nodes() as u64, population.answering().0 as u64),
             walls,
             fingerprint: watched.fingerprint(),
@@ -177,11 +186,40 @@ const ROWS: &[Row] = &[
         format!("{:.3} ({:.3})", o.one_peer.1, o.one_peer.0)
     }),
     ("infohashes that others asked us for, times", |o| thousands(o.asked_for)),
+    ("estimate of infohashes (truth)", |o| {
+        against(&o.estimates.keys, o.coverage().0)
+    }),
+    ("estimate of nodes that answer (truth)", |o| {
+        against(&o.estimates.nodes, o.nodes.1)
+    }),
+    ("router at home: most mappings, flows dropped", |o| {
+        o.home.map_or_else(
+            || "-".to_owned(),
+            |home| format!("{} / {}", home.most, home.overflows + home.punished),
+        )
+    }),
+    ("endpoints touched in 120 s: mean, most", |o| {
+        o.home.map_or_else(
+            || "-".to_owned(),
+            |home| format!("{:.0} / {}", home.mean_flows, home.most_flows),
+        )
+    }),
+    ("bytes of the world per living node", |o| {
+        (o.world_bytes / o.nodes.0.max(1)).to_string()
+    }),
     ("seconds to make the world, to run it", |o| {
         o.walls.map(|ms| format!("{:.1}", ms as f64 / 1000.0)).join(" / ")
     }),
     ("fingerprint", |o| format!("{:016x}", o.fingerprint)),
 ];
+
+/// The last estimate beside what it is of.
+fn against(course: &[(u64, [f64; 3])], truth: u64) -> String {
+    course.last().map_or_else(
+        || format!("- ({truth})"),
+        |(_, [_, value, _])| format!("{value:.0} ({truth})"),
+    )
+}
 
 fn percent(part: u64, whole: u64) -> String {
     format!("{:.2}%", 100.0 * part as f64 / whole.max(1) as f64)
@@ -191,6 +229,12 @@ fn ratio(part: u64, whole: u64) -> String {
     format!("{:.4}", part as f64 / whole.max(1) as f64)
 }
 
+/// Every figure by name, and what it is of each outcome.
+pub(super) fn figures(outcomes: &[Outcome]) -> impl Iterator<Item = (&'static str, Vec<String>)> {
+    let cells = |figure: &fn(&Outcome) -> String| outcomes.iter().map(figure).collect();
+    ROWS.iter().map(move |(name, figure)| (*name, cells(figure)))
+}
+
 /// The outcomes side by side, for people.
 pub(super) fn table(args: &SimulateArgs, outcomes: &[Outcome]) -> String {
     let mut text = format!(
@@ -198,7 +242,7 @@ pub(super) fn table(args: &SimulateArgs, outcomes: &[Outcome]) -> String {
         thousands(args.nodes.into()),
         args.hours,
         args.profile,
-        args.rate,
+        args.queries_per_second(),
         args.seed
     );
     let mut line = |name: &str, cells: Vec<String>| {
@@ -215,8 +259,8 @@ pub(super) fn table(args: &SimulateArgs, outcomes: &[Outcome]) -> String {
             .map(|outcome| outcome.policy.label().to_owned())
             .collect(),
     );
-    for (name, figure) in ROWS {
-        line(name, outcomes.iter().map(figure).collect());
+    for (name, cells) in figures(outcomes) {
+        line(name, cells);
     }
     if let Some(kib) = peak_memory() {
         let _ = writeln!(

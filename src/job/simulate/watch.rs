@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use analysis::Estimate;
 use crawler::Source;
 use wire::InfoHash;
 use wire::krpc::{Body, Message, Method};
@@ -12,6 +13,7 @@ use world::{Effect, Input, KeyedSet, KeyedState, Machine, Output, Seed, Tally, T
 use super::load::Load;
 use super::policy::{Client, Told};
 use super::syns::Counted;
+use crate::job::crawl::Estimated;
 
 closed_list! {
     /// What a query asks.
@@ -75,6 +77,26 @@ pub struct Quarter {
     pub seen: Vec<InfoHash>,
 }
 
+/// What a policy took the whole to be: second by second, the value between the ends of its 95% interval.
+#[derive(Clone, Default, Debug)]
+pub struct Course {
+    /// Infohashes.
+    pub keys: Vec<(u64, [f64; 3])>,
+    /// Nodes that a lookup can find.
+    pub nodes: Vec<(u64, [f64; 3])>,
+}
+
+impl Course {
+    fn note(&mut self, now: Time, estimated: &Estimated) {
+        let [nodes, _] = estimated.nodes;
+        for (course, estimate) in [(&mut self.keys, estimated.keys), (&mut self.nodes, nodes)] {
+            if let Some(Estimate { low, value, high, .. }) = estimate {
+                course.push((now.as_secs(), [low, value, high]));
+            }
+        }
+    }
+}
+
 /// A policy, and all that it did.
 pub struct Watched {
     client: Counted<Client>,
@@ -87,6 +109,7 @@ pub struct Watched {
     metadata: u64,
     failed: u64,
     load: Load,
+    estimates: Course,
     points: Vec<Point>,
     /// Queries of any kind but `get_peers` that are a quarter of a sweep, and how it stood then.
     quarter: (u64, Option<Quarter>),
@@ -110,6 +133,7 @@ impl Watched {
             metadata: 0,
             failed: 0,
             load: Load::new(seed),
+            estimates: Course::default(),
             points: vec![Point::default()],
             quarter: (quarter, None),
             wanted: KeyedSet::with_hasher(seed.derive("wanted").hasher()),
@@ -150,6 +174,11 @@ impl Watched {
         self.asked_for
     }
 
+    /// What it took the whole to be.
+    pub const fn estimates(&self) -> &Course {
+        &self.estimates
+    }
+
     /// How often each host was asked.
     pub const fn load(&self) -> &Load {
         &self.load
@@ -175,7 +204,7 @@ impl Watched {
         }
     }
 
-    fn heed(&mut self, told: &Told) {
+    fn heed(&mut self, now: Time, told: &Told) {
         match told {
             Told::Sighting(sighting) if sighting.source == Source::GetPeers => self.asked_for += 1,
             Told::Sighting(sighting) => drop(self.seen.insert(sighting.info_hash)),
@@ -185,6 +214,7 @@ impl Watched {
                 self.fingerprint.write(info_hash.as_bytes());
             }
             Told::Failed(_) => self.failed += 1,
+            Told::Estimated(estimated) => self.estimates.note(now, estimated),
         }
     }
 
@@ -239,7 +269,7 @@ impl Machine for Watched {
         }
         loop {
             match self.client.poll(now, payload)? {
-                Output::Event(told) => self.heed(&told),
+                Output::Event(told) => self.heed(now, &told),
                 Output::Effect(effect) => {
                     self.sent(now, &effect, payload);
                     return Some(Output::Effect(effect));

@@ -1,4 +1,4 @@
-//! What a simulation leaves in its directory: series as CSV, and a manifest.
+//! What a simulation leaves in its directory: series as CSV, a page with plots, and a manifest.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use store::{Counters, Manifest};
 
+use super::page;
 use super::result::Outcome;
 use crate::args::SimulateArgs;
 use crate::exit::at;
@@ -32,6 +33,11 @@ impl Out {
         ] {
             self.put(name, text.as_bytes())?;
         }
+        let plots = page::plots(outcomes);
+        for plot in &plots {
+            self.put(&format!("{}.svg", plot.key), plot.svg().as_bytes())?;
+        }
+        self.put("report.html", page::page(args, outcomes, &plots).as_bytes())?;
         let manifest = Manifest {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             command: "simulate".to_owned(),
