@@ -180,7 +180,10 @@ impl Crowd {
         }
         let own = u64::from(number_of(to)) * 1_000_000;
         for sample in 0..20 {
-            self.samples.extend_from_slice(&id_bytes(own + sample));
+            // As near to the node as what it stores would be: what is far off is not told of.
+            let mut info_hash = id_bytes(own + sample);
+            info_hash[..2].copy_from_slice(&one(number_of(to)).id.as_bytes()[..2]);
+            self.samples.extend_from_slice(&info_hash);
         }
         let peers = [
             SocketAddr::from(([127, 200, 0, 1], 51413)),
