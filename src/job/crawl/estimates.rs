@@ -14,6 +14,9 @@ use world::{KeyedState, Seed};
 /// Keys and nodes of which account is kept; of more, a fair share. An estimate from so many is off by half a percent for that.
 const MOST: usize = 65_536;
 
+/// Of the nodes that answered so many may be missing where only a fair share is kept.
+const MET_AT_LEAST: f64 = 0.95;
+
 /// What a node may store at the most, as far as it is believed (network-model 4.7).
 const NUM_MAX: i64 = 16_384;
 
@@ -110,10 +113,11 @@ impl Estimates {
     pub fn at_this_moment(&self, node: &Node) -> Estimated {
         let counts = self.samples.counts();
         let k = u32::try_from(K).unwrap_or(u32::MAX);
+        let met = self.met.counts().nodes as f64;
         let nodes = [Family::V4, Family::V6].map(|family| size::order_statistics(node.walks(family), k));
+        let nodes = unless_refuted(nodes, met);
         let all: f64 = nodes.iter().flatten().map(|nodes| nodes.value).sum();
         // A node that answers is sampled first of all, so those met are to all as those read are to all that can be read.
-        let met = self.met.counts().nodes as f64;
         let read_share = if all > 0.0 { (met / all).min(1.0) } else { 0.0 };
         let census = self.as_one();
         // A key lies with the nodes nearest to it, which are of its zone. While zones are under way, their samples are in the
@@ -157,9 +161,27 @@ pub fn believed(num: Option<i64>, shown: u16) -> u32 {
     num.and_then(|num| u32::try_from(num).ok()).unwrap_or(shown)
 }
 
+/// Estimates of nodes, unless more than they allow have answered. The walks of a crawl that asks few nodes for each infohash
+/// may end far from their targets, and what is far off is sparse.
+fn unless_refuted(nodes: [Option<Estimate>; 2], met: f64) -> [Option<Estimate>; 2] {
+    let most: f64 = nodes.iter().flatten().map(|nodes| nodes.high).sum();
+    if most < met * MET_AT_LEAST { [None, None] } else { nodes }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::believed;
+    use analysis::Estimate;
+    use analysis::population::STORED;
+
+    use super::{believed, unless_refuted};
+
+    #[test]
+    fn an_estimate_that_those_who_answered_refute_is_none() {
+        let nodes = [Some(Estimate::exact(71_000.0, &STORED)), None];
+        assert_eq!(unless_refuted(nodes, 650_000.0), [None, None]);
+        assert_eq!(unless_refuted(nodes, 72_000.0), nodes);
+        assert_eq!(unless_refuted([None, None], 0.0), [None, None]);
+    }
 
     #[test]
     fn a_number_is_believed_if_it_agrees_with_what_is_shown() {
