@@ -125,7 +125,7 @@ impl Connector {
         if !secure {
             return Ok(TokioIo::new(Stream(Box::new(stream))));
         }
-        let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let name = bare(host).to_owned();
         let name = ServerName::try_from(name).map_err(|_| Refused(WebFault::BadUrl))?;
         match TlsConnector::from(self.tls).connect(name, stream).await {
             Ok(stream) => Ok(TokioIo::new(Stream(Box::new(stream)))),
@@ -153,11 +153,7 @@ impl Connector {
 
     /// Has a proxy lead to a host. What the user named may be anywhere; where a stranger's URL points to, as far as it says.
     async fn dial_through(&self, proxy: &Proxy, host: &str, port: u16) -> Result<TcpStream, Refused> {
-        let ip = host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .parse::<IpAddr>()
-            .ok();
+        let ip = bare(host).parse::<IpAddr>().ok();
         let target = match ip {
             Some(ip) if !self.allowed.allows(ip) => return Err(Refused(WebFault::Forbidden)),
             Some(ip) => Target::Addr(SocketAddr::new(ip, port)),
@@ -185,6 +181,11 @@ impl Connector {
         socket.bind(SocketAddr::new(*from, 0))?;
         socket.connect(to).await
     }
+}
+
+/// A URL's host without the brackets of an IPv6 address.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// What a failed TLS handshake says of the server.
