@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("host", &["world"]),
     ("sim", &["transport", "wire", "world"]),
     ("store", &["wire"]),
-    ("analysis", &["wire"]),
+    ("analysis", &["store", "wire"]),
 ];
 
 /// Rooms that decide, translate or remember, and touch nothing.
