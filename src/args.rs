@@ -71,6 +71,9 @@ pub enum Command {
     Create(Box<CreateArgs>),
     /// Check files against a .torrent: which are damaged or missing, and in which pieces
     Verify(VerifyArgs),
+    /// Figures of what crawls left: runs estudely-analyze, which is built by itself (README.md)
+    #[command(disable_help_flag = true)]
+    Analyze(AnalyzeArgs),
 }
 
 /// Fetch metadata for given infohashes.
@@ -149,6 +152,14 @@ pub struct RowArgs {
     /// Start anew: FILE and its journal are set aside under a numbered name, never truncated
     #[arg(long, requires = "output")]
     pub fresh: bool,
+}
+
+/// What is passed on to `estudely-analyze`.
+#[derive(Args, Debug, Serialize)]
+pub struct AnalyzeArgs {
+    /// Its command and arguments; `estudely analyze --help` lists them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+    pub words: Vec<std::ffi::OsString>,
 }
 
 /// Print what is in a torrent.

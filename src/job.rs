@@ -1,6 +1,7 @@
 //! The jobs: each joins minds into a machine, hands it to the host, and sends what it tells to files and people.
 
 pub mod account;
+pub mod analyze;
 pub mod crawl;
 pub mod create;
 pub mod dht;
@@ -39,5 +40,6 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Show(args) => show::run(args),
         Command::Create(args) => create::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Analyze(args) => analyze::run(args),
     }
 }

@@ -1,4 +1,7 @@
-//! Memory: how much of the DHT there is, and how much of it was seen, asked of records (network-model section 4).
+//! Memory: what crawls left, asked: how much of the DHT there is, and how much of it was seen (network-model section 4).
+//!
+//! [`read`] is the rows of tables, [`stats`] what is counted of a `metadata.txt` as it passes. With the feature `cli` there is a binary around them,
+//! `estudely-analyze`: its files and threads in `stage`, its arguments and all that it prints in `cli`.
 //!
 //! Each estimator is a pure function of what was noted. It gives an [`Estimate`]: a value, its 95% interval, and a [`Method`]
 //! that says in words what is counted and what must be true for that to hold.
@@ -16,15 +19,21 @@
 //! | how long nodes stay | [`churn::survival`], [`churn::still_there`] | nodes probed again and again |
 //!
 //! The intervals are tested against populations whose truth is known: `analysis/README.md` has the figures.
-//! No network, no file; the only room used is `wire`.
+//! No network. Without the feature, no file either.
 
 pub mod churn;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod estimate;
 pub mod incidence;
 pub mod population;
 pub mod rank;
+pub mod read;
 pub mod richness;
 pub mod size;
+#[cfg(feature = "cli")]
+pub mod stage;
+pub mod stats;
 pub mod swarm;
 
 pub use estimate::{Estimate, Method};

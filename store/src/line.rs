@@ -213,8 +213,12 @@ pub(crate) fn split<const N: usize>(line: &str) -> Result<[Cow<'_, str>; N], Fau
     }
 }
 
-/// The first field, and what follows its comma.
-fn first_field(text: &str) -> Result<(Cow<'_, str>, Option<&str>), Fault> {
+/// The first field of a line, unquoted, and what follows its comma.
+///
+/// # Errors
+///
+/// [`Fault::Quote`].
+pub fn first_field(text: &str) -> Result<(Cow<'_, str>, Option<&str>), Fault> {
     let Some(quoted) = text.strip_prefix('"') else {
         return Ok(match text.split_once(',') {
             Some((field, rest)) => (Cow::Borrowed(field), Some(rest)),

@@ -1,0 +1,244 @@
+//! The rows of a table, as typed values lent for the moment.
+
+use std::borrow::Cow;
+use std::io::{self, Read};
+
+use memchr::{memchr, memchr_iter, memrchr_iter};
+
+use super::check;
+use super::form::{Form, Kind, Layout};
+use super::lines::{Lines, Share};
+use super::reject::{Fault, Reject, Rejects};
+
+/// Fields that a line may have.
+pub const COLUMNS_MAX: usize = 32;
+
+/// What stands in a field.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Value<'a> {
+    /// Nothing.
+    Null,
+    /// Text, also an address or hex digits.
+    Text(&'a str),
+    /// A whole number from 0.
+    Count(u64),
+    /// A whole number.
+    Whole(i64),
+    /// A number.
+    Real(f64),
+    /// `True` or `False`.
+    Flag(bool),
+}
+
+/// A row that fits.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// The number of its line, from where the scan began.
+    pub line: u64,
+    /// A value for each column of the form.
+    pub values: &'a [Value<'a>],
+    /// But for the peer the line is that of the row before, byte for byte: another peer of the same torrent. Only of
+    /// [`Form::Metadata`], in our order.
+    pub again: bool,
+}
+
+/// Reads the rows of a table.
+#[derive(Debug)]
+pub struct Scan<R> {
+    lines: Lines<R>,
+    layout: Layout,
+    rejects: Rejects,
+    rows: u64,
+    /// The last row, if rows are compared.
+    before: Option<Before>,
+    /// A header may come: the scan began at the beginning of the file.
+    at_start: bool,
+}
+
+impl<R: Read> Scan<R> {
+    /// Rows of all of the input, or of a share of it.
+    pub fn new(input: R, layout: Layout, share: Share) -> Self {
+        let before = (layout == Layout::own(Form::Metadata)).then(Before::default);
+        Self {
+            lines: Lines::new(input, share),
+            layout,
+            rejects: Rejects::default(),
+            rows: 0,
+            before,
+            at_start: !share.inside,
+        }
+    }
+
+    /// Gives up to `most` rows to `each`; false at the end. Headers and empty lines are passed over, what is no row is among the
+    /// rejects.
+    ///
+    /// # Errors
+    ///
+    /// Those of the input; a line without end is one of kind `InvalidData`.
+    pub fn rows(&mut self, most: usize, mut each: impl FnMut(&Row<'_>)) -> io::Result<bool> {
+        let goal = self.rows + most as u64;
+        while self.rows < goal {
+            let Some(line) = self.lines.next_line()? else {
+                return Ok(false);
+            };
+            let number = line.number;
+            let row = match line.bytes {
+                None => Err(Fault::TooLong),
+                Some(bytes) => {
+                    let first = std::mem::take(&mut self.at_start);
+                    if bytes.is_empty() || (first && is_header(bytes)) || bytes == self.layout.form.header().as_bytes()
+                    {
+                        continue;
+                    }
+                    let again = self.before.as_mut().is_some_and(|before| before.repeats(bytes));
+                    row(&self.layout, bytes, line.ended, |values| {
+                        each(&Row {
+                            line: number,
+                            values,
+                            again,
+                        });
+                    })
+                }
+            };
+            match row {
+                Ok(()) => self.rows += 1,
+                Err(fault) => {
+                    if let Some(before) = &mut self.before {
+                        before.left.clear();
+                    }
+                    self.rejects.add(Reject { line: number, fault });
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Rows given so far.
+    pub const fn count(&self) -> u64 {
+        self.rows
+    }
+
+    /// Lines read so far.
+    pub const fn lines(&self) -> u64 {
+        self.lines.number()
+    }
+
+    /// What was no row so far.
+    pub const fn rejects(&self) -> &Rejects {
+        &self.rejects
+    }
+
+    /// What it reads.
+    pub const fn layout(&self) -> &Layout {
+        &self.layout
+    }
+}
+
+/// Whether a first line is a header, with a byte order mark or without: rows have a hash or a time where it has a word.
+fn is_header(line: &[u8]) -> bool {
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+    std::str::from_utf8(line).is_ok_and(|line| Layout::of(line).is_ok())
+}
+
+/// What stands around the peer in the row before.
+#[derive(Default, Debug)]
+struct Before {
+    /// Up to the peer, with the comma.
+    left: Vec<u8>,
+    ok: bool,
+}
+
+impl Before {
+    /// Whether the line is as the one before; if not, it is kept.
+    fn repeats(&mut self, line: &[u8]) -> bool {
+        let ok = line.ends_with(b",True");
+        if !self.left.is_empty() && line.starts_with(&self.left) && ok == self.ok {
+            return true;
+        }
+        self.left.clear();
+        self.ok = ok;
+        // Address, port and flag have no comma: the third from the end is the one before the peer.
+        if let Some(at) = memrchr_iter(b',', line).nth(2) {
+            self.left.extend_from_slice(line.get(..=at).unwrap_or_default());
+        }
+        false
+    }
+}
+
+/// The values of a line.
+fn row(layout: &Layout, line: &[u8], ended: bool, each: impl FnOnce(&[Value<'_>])) -> Result<(), Fault> {
+    if memchr(0, line).is_some() {
+        return Err(Fault::Zeros);
+    }
+    let text = std::str::from_utf8(line).map_err(|_| Fault::Utf8)?;
+    let mut fields = [const { Cow::Borrowed("") }; COLUMNS_MAX];
+    let found = split(text, layout, &mut fields)?;
+    if found != layout.fields {
+        let want = layout.fields;
+        return Err(if ended {
+            Fault::Fields { found, want }
+        } else {
+            Fault::Torn
+        });
+    }
+    let columns = layout.form.columns();
+    let mut values = [Value::Null; COLUMNS_MAX];
+    for ((column, field), slot) in columns.iter().zip(&fields).zip(&mut values) {
+        let (kind, name) = (column.kind, column.name);
+        if !field.is_empty() {
+            *slot = check::value(kind, field).ok_or(Fault::Type { column: name, kind })?;
+        } else if !column.empty {
+            return Err(Fault::Empty { column: name });
+        }
+    }
+    // What ends with a whole word cannot lack any of it.
+    if !ended
+        && columns
+            .last()
+            .is_none_or(|column| column.kind != Kind::Flag || column.empty)
+    {
+        return Err(Fault::Torn);
+    }
+    each(values.get(..columns.len()).unwrap_or_default());
+    Ok(())
+}
+
+/// Puts the fields of a line where their columns are; how many there are.
+fn split<'a>(line: &'a str, layout: &Layout, fields: &mut [Cow<'a, str>; COLUMNS_MAX]) -> Result<usize, Fault> {
+    let mut found = 0;
+    let mut put = |field: Cow<'a, str>| {
+        if let Some(at) = layout.column(found) {
+            let capitals = layout
+                .form
+                .columns()
+                .get(at)
+                .is_some_and(|column| column.kind == Kind::Hash)
+                && field.bytes().any(|byte| byte.is_ascii_uppercase());
+            let field = if capitals {
+                Cow::Owned(field.to_ascii_lowercase())
+            } else {
+                field
+            };
+            if let Some(slot) = fields.get_mut(at) {
+                *slot = field;
+            }
+        }
+        found += 1;
+    };
+    if memchr(b'"', line.as_bytes()).is_none() {
+        let mut begin = 0;
+        for comma in memchr_iter(b',', line.as_bytes()) {
+            put(Cow::Borrowed(line.get(begin..comma).unwrap_or_default()));
+            begin = comma + 1;
+        }
+        put(Cow::Borrowed(line.get(begin..).unwrap_or_default()));
+        return Ok(found);
+    }
+    let mut rest = Some(line);
+    while let Some(text) = rest {
+        let (field, after) = store::first_field(text).map_err(|_| Fault::Quote)?;
+        put(field);
+        rest = after;
+    }
+    Ok(found)
+}

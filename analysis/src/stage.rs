@@ -1,0 +1,17 @@
+//! What of this package touches the world: files, directories and threads (only with the feature `cli`).
+#![expect(
+    clippy::disallowed_types,
+    reason = "the stage of estudely-analyze: it opens what the library reads"
+)]
+
+mod chance;
+mod count;
+mod error;
+mod find;
+mod source;
+
+pub use chance::secret;
+pub use count::count;
+pub use error::BadInput;
+pub use find::{Found, find};
+pub use source::{Packed, Source, Stretch, What};

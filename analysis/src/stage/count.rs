@@ -1,0 +1,131 @@
+//! Counts one file, on several threads if it is plain.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::thread;
+
+use super::chance::secret;
+use super::error::{BadInput, broken, unreadable};
+use super::source::{Packed, Source, Stretch, What};
+use crate::read::{Form, Refusal};
+use crate::stats::{Counter, Figures};
+
+/// Bytes read at once: few system calls, and the second-level cache still has them when they are counted.
+const READ: usize = 256 << 10;
+
+/// Counts a `metadata.txt`, plain or packed.
+///
+/// # Errors
+///
+/// [`BadInput`] if it is none, or cannot be read; other errors are the disk's.
+pub fn count(path: &Path, threads: usize) -> anyhow::Result<Figures> {
+    let source = Source::look(path)?;
+    match (&source.what, source.form()) {
+        (What::Nothing, _) => return Ok(Figures::default()),
+        (_, Some(Form::Metadata)) => {}
+        (_, form) => {
+            let form = form.map_or("Parquet", Form::name);
+            let what = format!("{form}: only the columns of a metadata.txt are counted");
+            return Err(BadInput::at(path, Some(1), &what).into());
+        }
+    }
+    let secret = secret();
+    if source.packed != Packed::Plain {
+        let (mut input, _) = source.input(Stretch { begin: 0, end: 0 })?;
+        let counter = feed(&mut input, u64::MAX, Counter::new(secret));
+        return Ok(counter
+            .map_err(|(lines, error)| broken(path, Some(lines + 1), error))?
+            .finish());
+    }
+    let stretches = at_lines(&source, threads)?;
+    let mut counters = thread::scope(|scope| {
+        let counting = stretches.iter().map(|stretch| {
+            let source = &source;
+            scope.spawn(move || {
+                let file = File::open(&source.path).map_err(|error| (0, error))?;
+                let mut input = super::source::At {
+                    file,
+                    at: stretch.begin,
+                };
+                feed(&mut input, stretch.end - stretch.begin, Counter::new(secret))
+            })
+        });
+        let counting: Vec<_> = counting.collect();
+        let ended = counting.into_iter().map(thread::ScopedJoinHandle::join);
+        ended.collect::<Vec<_>>()
+    })
+    .into_iter();
+    let mut all: Option<Counter> = None;
+    for (stretch, counted) in stretches.iter().zip(&mut counters) {
+        let counter = match counted {
+            Ok(Ok(counter)) => counter,
+            Ok(Err((lines, error))) => return Err(source.broken(*stretch, lines, error)),
+            Err(_) => anyhow::bail!("a thread that counted {} has failed", path.display()),
+        };
+        match &mut all {
+            None => all = Some(counter),
+            Some(all) => all.join(counter),
+        }
+    }
+    Ok(all.map(Counter::finish).unwrap_or_default())
+}
+
+/// The stretches of a file, moved to where lines begin.
+fn at_lines(source: &Source, threads: usize) -> anyhow::Result<Vec<Stretch>> {
+    let mut stretches = source.stretches(threads);
+    let file = File::open(&source.path).map_err(|error| unreadable(&source.path, error))?;
+    let mut input = super::source::At { file, at: 0 };
+    let mut buffer = vec![0; READ];
+    let mut begin = 0;
+    for stretch in &mut stretches {
+        stretch.begin = begin;
+        // The end of the line in which the last byte of the stretch is.
+        input.at = stretch.end.saturating_sub(1).max(begin);
+        while input.at < source.bytes {
+            let from = input.at;
+            let count = input
+                .read(&mut buffer)
+                .map_err(|error| broken(&source.path, None, error))?;
+            if count == 0 {
+                break;
+            }
+            if let Some(end) = memchr::memchr(b'\n', buffer.get(..count).unwrap_or_default()) {
+                input.at = from + end as u64 + 1;
+                break;
+            }
+        }
+        stretch.end = input.at.max(stretch.end);
+        begin = stretch.end;
+    }
+    // What was appended since is another day's.
+    if let Some(last) = stretches.last_mut() {
+        last.end = source.bytes.max(last.begin);
+    }
+    Ok(stretches)
+}
+
+/// Counts up to so many bytes. An error comes with the lines before it.
+fn feed(input: &mut impl Read, bytes: u64, mut counter: Counter) -> Result<Counter, (u64, io::Error)> {
+    let mut buffer = vec![0; READ];
+    let mut left = bytes;
+    while left > 0 {
+        let most = usize::try_from(left).unwrap_or(READ).min(READ);
+        let count = match input.read(buffer.get_mut(..most).unwrap_or_default()) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err((counter.lines(), error)),
+        };
+        left -= count as u64;
+        let fed = counter.feed(buffer.get(..count).unwrap_or_default());
+        if let Err(refusal) = fed {
+            return Err((counter.lines(), endless(refusal)));
+        }
+    }
+    Ok(counter)
+}
+
+fn endless(refusal: Refusal) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, refusal)
+}

@@ -1,0 +1,281 @@
+//! Counts lines as they pass.
+
+use std::collections::BTreeSet;
+use std::hash::Hasher;
+
+use memchr::memchr_iter;
+use siphasher::sip128::{Hasher128, SipHasher24};
+
+use super::keys::{self, FIELD, Keys, OK, ROW};
+use crate::read::{ENDLESS, Form, Layout, Refusal, SHOWN};
+
+/// What was counted.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Figures {
+    /// Line ends, as `wc -l` counts.
+    pub lines: u64,
+    /// Lines that end with `,True`, as `grep ",True$" | wc -l` counts.
+    pub true_lines: u64,
+    /// Different first fields, as `cut -d',' -f1 | sort -u | wc -l` counts.
+    pub first_fields: u64,
+    /// Rows.
+    pub rows: u64,
+    /// Rows that say `True`.
+    pub rows_with_metadata: u64,
+    /// Rows that name no peer.
+    pub rows_without_peer: u64,
+    /// Different infohashes of rows.
+    pub infohashes: u64,
+    /// Of these, those that have a row that says `True`.
+    pub infohashes_with_metadata: u64,
+    /// Headers.
+    pub headers: u64,
+    /// Lines that are neither row nor header nor empty.
+    pub not_rows: u64,
+    /// The first of them.
+    pub first_not_rows: Vec<NotRow>,
+}
+
+/// A line that is no row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotRow {
+    /// Its number, from 1.
+    pub line: u64,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a line is no row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Why {
+    /// The first field is no infohash.
+    #[error("does not begin with an infohash")]
+    Begin,
+    /// The last field is no flag.
+    #[error("does not end with True or False")]
+    End,
+    /// The same, of a last line that has no end.
+    #[error("torn: the file ends before the line does")]
+    Torn,
+}
+
+/// Counts a stretch of whole lines, given in pieces of any size. Counters of stretches that follow one another add up ([`Counter::join`]).
+///
+/// Memory: 24 bytes for each infohash, the table up to three quarters full and at least three eighths; 16 for each other first field; the
+/// longest line.
+#[derive(Debug)]
+pub struct Counter {
+    figures: Figures,
+    keys: Keys,
+    /// First fields that are not 40 small hex digits, by a hash of 128 bits.
+    others: BTreeSet<u128>,
+    /// A line whose end is still to come.
+    torn: Vec<u8>,
+    /// Infohash and comma of the line before, if it began with them.
+    before: Option<[u8; 41]>,
+    run: Run,
+    secret: [u64; 2],
+}
+
+/// Lines after one another that begin with the same 40 hex digits and a comma: marked at the end of the run.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    key: keys::Key,
+    /// 0 is no run.
+    marks: u32,
+}
+
+const NO_RUN: Run = Run {
+    key: (0, 0, 0),
+    marks: 0,
+};
+
+impl Counter {
+    /// `secret` is nobody's to foresee, and the same in counters that are joined.
+    pub fn new(secret: [u64; 2]) -> Self {
+        Self {
+            figures: Figures::default(),
+            keys: Keys::new(secret),
+            others: BTreeSet::new(),
+            torn: Vec::new(),
+            before: None,
+            run: NO_RUN,
+            secret,
+        }
+    }
+
+    /// The next bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Endless`] for a line of more than [`ENDLESS`] bytes.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        let mut begin = 0;
+        let mut ends = memchr_iter(b'\n', bytes);
+        if !self.torn.is_empty()
+            && let Some(end) = ends.next()
+        {
+            self.torn.extend_from_slice(bytes.get(..end).unwrap_or_default());
+            let line = std::mem::take(&mut self.torn);
+            self.line(&line, true);
+            begin = end + 1;
+        }
+        for end in ends {
+            self.line(bytes.get(begin..end).unwrap_or_default(), true);
+            begin = end + 1;
+        }
+        self.torn.extend_from_slice(bytes.get(begin..).unwrap_or_default());
+        if self.torn.len() as u64 > ENDLESS {
+            return Err(Refusal::Endless);
+        }
+        Ok(())
+    }
+
+    /// Lines so far.
+    pub const fn lines(&self) -> u64 {
+        self.figures.lines
+    }
+
+    /// Adds what was counted of the stretch that follows.
+    pub fn join(&mut self, mut next: Self) {
+        // Only the last of all stretches may end within a line.
+        self.close();
+        next.close();
+        let (ours, theirs) = (&mut self.figures, next.figures);
+        let before = ours.lines;
+        for (our, their) in [
+            (&mut ours.lines, theirs.lines),
+            (&mut ours.true_lines, theirs.true_lines),
+            (&mut ours.rows, theirs.rows),
+            (&mut ours.rows_with_metadata, theirs.rows_with_metadata),
+            (&mut ours.rows_without_peer, theirs.rows_without_peer),
+            (&mut ours.headers, theirs.headers),
+            (&mut ours.not_rows, theirs.not_rows),
+        ] {
+            *our += their;
+        }
+        for mut not_row in theirs.first_not_rows {
+            not_row.line += before;
+            note(&mut ours.first_not_rows, not_row);
+        }
+        self.others.append(&mut next.others);
+        let keys = std::mem::replace(&mut self.keys, Keys::new(self.secret));
+        self.keys = keys.unite(next.keys);
+    }
+
+    /// What was counted; a last line without its end is counted now.
+    pub fn finish(mut self) -> Figures {
+        self.close();
+        self.figures.first_fields = self.keys.count(FIELD) + self.others.len() as u64;
+        self.figures.infohashes = self.keys.count(ROW);
+        self.figures.infohashes_with_metadata = self.keys.count(ROW | OK);
+        self.figures
+    }
+
+    fn close(&mut self) {
+        if !self.torn.is_empty() {
+            let line = std::mem::take(&mut self.torn);
+            self.line(&line, false);
+        }
+        self.end_run();
+    }
+
+    fn end_run(&mut self) {
+        if self.run.marks != 0 {
+            self.keys.mark(self.run.key, self.run.marks);
+        }
+        self.run = NO_RUN;
+    }
+
+    /// A line without its `\n`.
+    fn line(&mut self, line: &[u8], ended: bool) {
+        let figures = &mut self.figures;
+        figures.lines += u64::from(ended);
+        figures.true_lines += u64::from(line.ends_with(b",True"));
+        match (line.first_chunk(), &self.before) {
+            (Some(begin), Some(before)) if begin == before => self.body(line, ended),
+            _ => self.other_line(line, ended),
+        }
+    }
+
+    /// A line that does not begin as the one before.
+    fn other_line(&mut self, line: &[u8], ended: bool) {
+        self.end_run();
+        let key = line
+            .first_chunk::<41>()
+            .filter(|begin| begin.ends_with(b","))
+            .and_then(|begin| Some((begin, keys::key_of(begin.get(..40)?)?)));
+        if let Some((begin, (key, small))) = key {
+            self.before = Some(*begin);
+            self.run = Run {
+                key,
+                marks: if small { FIELD } else { 0 },
+            };
+            if !small {
+                self.other_field(begin.get(..40).unwrap_or_default());
+            }
+            return self.body(line, ended);
+        }
+        self.before = None;
+        let field = line.split(|byte| *byte == b',').next().unwrap_or_default();
+        if let Some((key, true)) = keys::key_of(field) {
+            self.keys.mark(key, FIELD);
+        } else {
+            self.other_field(field);
+        }
+        let text = line.strip_suffix(b"\r").unwrap_or(line);
+        if is_header(text) {
+            self.figures.headers += 1;
+        } else if !text.is_empty() {
+            self.not_row(Why::Begin, ended);
+        }
+    }
+
+    /// A line of the run.
+    fn body(&mut self, line: &[u8], ended: bool) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let (left, ok) = if let Some(left) = line.strip_suffix(b",True") {
+            (left, OK)
+        } else if let Some(left) = line.strip_suffix(b",False") {
+            (left, 0)
+        } else {
+            return self.not_row(Why::End, ended);
+        };
+        self.run.marks |= ROW | ok;
+        self.figures.rows += 1;
+        self.figures.rows_with_metadata += u64::from(ok != 0);
+        self.figures.rows_without_peer += u64::from(left.ends_with(b",,"));
+    }
+
+    fn not_row(&mut self, why: Why, ended: bool) {
+        let (line, why) = if ended {
+            (self.figures.lines, why)
+        } else {
+            (self.figures.lines + 1, Why::Torn)
+        };
+        self.figures.not_rows += 1;
+        note(&mut self.figures.first_not_rows, NotRow { line, why });
+    }
+
+    fn other_field(&mut self, field: &[u8]) {
+        let mut hasher = SipHasher24::new_with_keys(self.secret[0], self.secret[1]);
+        hasher.write(field);
+        self.others.insert(hasher.finish128().as_u128());
+    }
+}
+
+fn note(first: &mut Vec<NotRow>, not_row: NotRow) {
+    if first.len() < SHOWN {
+        first.push(not_row);
+    }
+}
+
+/// A header of `metadata.txt`, with a byte order mark or without.
+fn is_header(line: &[u8]) -> bool {
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+    line.starts_with(b"infohash")
+        && std::str::from_utf8(line)
+            .ok()
+            .and_then(|line| Layout::of(line).ok())
+            .is_some_and(|layout| layout.form == Form::Metadata)
+}
