@@ -1,6 +1,8 @@
 //! The door of `estudely-analyze`: arguments, and everything printed (only with the feature `cli`).
 
+mod anonymize;
 mod args;
+mod generate;
 mod say;
 mod stats;
 
@@ -28,6 +30,8 @@ pub fn main() -> ExitCode {
     };
     let done = match cli.command {
         Command::Stats(args) => stats::run(&args),
+        Command::Anonymize(args) => anonymize::run(&args),
+        Command::Generate(args) => generate::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

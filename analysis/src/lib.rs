@@ -1,6 +1,7 @@
 //! Memory: what crawls left, asked: how much of the DHT there is, and how much of it was seen (network-model section 4).
 //!
-//! [`read`] is the rows of tables, [`stats`] what is counted of a `metadata.txt` as it passes. With the feature `cli` there is a binary around them,
+//! [`read`] is the rows of tables, [`stats`] what is counted of a `metadata.txt` as it passes, [`anonymize`] what
+//! others may have of them. With the feature `cli` there is a binary around them,
 //! `estudely-analyze`: its files and threads in `stage`, its arguments and all that it prints in `cli`.
 //!
 //! Each estimator is a pure function of what was noted. It gives an [`Estimate`]: a value, its 95% interval, and a [`Method`]
@@ -21,10 +22,13 @@
 //! The intervals are tested against populations whose truth is known: `analysis/README.md` has the figures.
 //! No network. Without the feature, no file either.
 
+pub mod anonymize;
 pub mod churn;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod estimate;
+#[cfg(feature = "cli")]
+pub mod generate;
 pub mod incidence;
 pub mod population;
 pub mod rank;

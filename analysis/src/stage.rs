@@ -9,9 +9,11 @@ mod count;
 mod error;
 mod find;
 mod source;
+mod write;
 
 pub use chance::secret;
 pub use count::count;
 pub use error::BadInput;
 pub use find::{Found, find};
 pub use source::{Packed, Source, Stretch, What};
+pub use write::{key, new_file};

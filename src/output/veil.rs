@@ -41,17 +41,13 @@ pub fn veil(how: Anonymize, data_dir: Option<&Path>, named_seed: bool, chance: C
 fn kept(dir: &Path) -> anyhow::Result<[u8; 16]> {
     let path = dir.join(KEY_FILE);
     if let Some(text) = host::read_file(&path)? {
-        let digits = std::str::from_utf8(&text)
-            .ok()
-            .map(str::trim)
-            .filter(|text| text.len() == 32);
-        let Some(key) = digits.and_then(|digits| u128::from_str_radix(digits, 16).ok()) else {
+        let Some(key) = Veil::key_of(&text) else {
             bail!(
                 "{}: not a key of 32 hex digits; remove it to have a new one",
                 path.display()
             );
         };
-        return Ok(key.to_be_bytes());
+        return Ok(key);
     }
     let mut key = [0; 16];
     host::entropy()
@@ -59,7 +55,7 @@ fn kept(dir: &Path) -> anyhow::Result<[u8; 16]> {
         .rng()
         .fill_bytes(&mut key);
     host::create_dir(dir).map_err(|error| at(error, "--data-dir"))?;
-    host::replace_file(&path, format!("{:032x}\n", u128::from_be_bytes(key)).as_bytes())?;
+    host::replace_file(&path, &Veil::key_text(&key))?;
     Ok(key)
 }
 

@@ -34,7 +34,7 @@ mod sealed;
 mod veil;
 
 pub use form::Form;
-pub use line::{Fault, LINE_MAX, ReadError, first_field};
+pub use line::{Fault, LINE_MAX, ReadError, first_field, put_field};
 pub use manifest::{Counter, Counters, Manifest, ManifestError};
 pub use name::{NAME_MAX, clean};
 pub use packed::{Packing, pack, unpack, whole_frames};

@@ -249,7 +249,7 @@ pub fn first_field(text: &str) -> Result<(Cow<'_, str>, Option<&str>), Fault> {
 }
 
 /// Appends a field, quoted if it must be (RFC 4180 section 2).
-pub(crate) fn put_field(text: &str, out: &mut Vec<u8>) {
+pub fn put_field(text: &str, out: &mut Vec<u8>) {
     if !text.contains(['"', ',', '\n', '\r']) {
         out.extend_from_slice(text.as_bytes());
         return;

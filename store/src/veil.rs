@@ -36,6 +36,20 @@ impl std::fmt::Debug for Veil {
 }
 
 impl Veil {
+    /// The key that a file of 32 hex digits has.
+    pub fn key_of(text: &[u8]) -> Option<[u8; 16]> {
+        let digits = std::str::from_utf8(text).ok()?.trim();
+        if digits.len() != 32 {
+            return None;
+        }
+        u128::from_str_radix(digits, 16).ok().map(u128::to_be_bytes)
+    }
+
+    /// What such a file has of a key.
+    pub fn key_text(key: &[u8; 16]) -> Vec<u8> {
+        format!("{:032x}\n", u128::from_be_bytes(*key)).into_bytes()
+    }
+
     /// An address as it may be shown.
     pub fn ip(&self, ip: IpAddr) -> IpAddr {
         match (self, ip) {
@@ -99,6 +113,15 @@ mod tests {
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_key_is_32_hex_digits_in_a_file() {
+        let key = [0x0a; 16];
+        assert_eq!(Veil::key_of(&Veil::key_text(&key)), Some(key));
+        for text in ["", "0a", &"0".repeat(33), &"x".repeat(32)] {
+            assert_eq!(Veil::key_of(text.as_bytes()), None, "{text}");
+        }
     }
 
     #[test]

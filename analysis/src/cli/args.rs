@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Figures, reports and SQL of what crawls left in files: no network.
 #[derive(Parser, Debug)]
@@ -26,6 +26,13 @@ pub(super) enum Command {
     /// One line a figure on stdout, NAME VALUE. `lines`, `true_lines` and `first_fields` are what `wc -l`,
     /// `grep ",True$" | wc -l` and `cut -d',' -f1 | sort -u | wc -l` say, to the digit; the others count rows and torrents.
     Stats(StatsArgs),
+    /// Copy tables with their addresses truncated or under pseudonyms, for others to have
+    ///
+    /// What `--anonymize-ips` of a crawl would have written (data/README.md says what each keeps). Lines that are no rows, and columns that
+    /// estudely does not know, are left out. Packed tables come out packed with zstd.
+    Anonymize(AnonymizeArgs),
+    /// Make a metadata.txt of any size from a seed, to measure with: invented names, nobody's addresses
+    Generate(GenerateArgs),
 }
 
 /// Count a metadata.txt.
@@ -37,4 +44,45 @@ pub(super) struct StatsArgs {
     /// Threads that count [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(super) threads: Option<u16>,
+}
+
+/// Copy tables with their addresses veiled.
+#[derive(Args, Debug)]
+pub(super) struct AnonymizeArgs {
+    /// Tables, directories of crawls, or patterns of either
+    #[arg(required = true, value_name = "DATA")]
+    pub(super) data: Vec<PathBuf>,
+    /// Where the copies go: DIR/CRAWL/NAME. Nothing is overwritten
+    #[arg(long, value_name = "DIR")]
+    pub(super) output: PathBuf,
+    /// What becomes of an address: its network stays (/24, /48), or it has a pseudonym
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(super) how: How,
+    /// The key of pseudonyms, 32 hex digits, as data/anonymize.key of a crawl; drawn and kept there if there is none. Keep it to yourself
+    /// [default: drawn, and kept nowhere: no later copy can be linked with this one]
+    #[arg(long, value_name = "FILE")]
+    pub(super) key: Option<PathBuf>,
+}
+
+/// What becomes of an address.
+#[derive(Clone, Copy, ValueEnum, Debug)]
+pub(super) enum How {
+    /// Its network stays.
+    Truncate,
+    /// A pseudonym.
+    Hash,
+}
+
+/// Make a metadata.txt.
+#[derive(Args, Debug)]
+pub(super) struct GenerateArgs {
+    /// Rows, without the header
+    #[arg(long, default_value_t = 10_000_000, value_name = "N")]
+    pub(super) rows: u64,
+    /// The same seed gives the same bytes
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(super) seed: u64,
+    /// A new file [default: stdout]
+    #[arg(long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
 }

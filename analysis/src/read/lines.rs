@@ -94,15 +94,16 @@ impl<R: Read> Lines<R> {
                 break Some(searched);
             }
         };
-        self.number += 1;
         let Some(length) = length else {
             let ended = self.skip_line(0)?;
+            self.number += 1;
             return Ok(Some(Line {
                 number: self.number,
                 bytes: None,
                 ended,
             }));
         };
+        self.number += 1;
         let begin = self.begin;
         let ended = begin + length < self.end;
         let taken = length + usize::from(ended);

@@ -37,6 +37,8 @@ pub struct Row<'a> {
     pub line: u64,
     /// A value for each column of the form.
     pub values: &'a [Value<'a>],
+    /// The same as text, as it stands in the file, without quotes.
+    pub texts: &'a [Cow<'a, str>],
     /// But for the peer the line is that of the row before, byte for byte: another peer of the same torrent. Only of
     /// [`Form::Metadata`], in our order.
     pub again: bool,
@@ -91,10 +93,11 @@ impl<R: Read> Scan<R> {
                         continue;
                     }
                     let again = self.before.as_mut().is_some_and(|before| before.repeats(bytes));
-                    row(&self.layout, bytes, line.ended, |values| {
+                    row(&self.layout, bytes, line.ended, |values, texts| {
                         each(&Row {
                             line: number,
                             values,
+                            texts,
                             again,
                         });
                     })
@@ -166,7 +169,12 @@ impl Before {
 }
 
 /// The values of a line.
-fn row(layout: &Layout, line: &[u8], ended: bool, each: impl FnOnce(&[Value<'_>])) -> Result<(), Fault> {
+fn row(
+    layout: &Layout,
+    line: &[u8],
+    ended: bool,
+    each: impl FnOnce(&[Value<'_>], &[Cow<'_, str>]),
+) -> Result<(), Fault> {
     if memchr(0, line).is_some() {
         return Err(Fault::Zeros);
     }
@@ -199,7 +207,8 @@ fn row(layout: &Layout, line: &[u8], ended: bool, each: impl FnOnce(&[Value<'_>]
     {
         return Err(Fault::Torn);
     }
-    each(values.get(..columns.len()).unwrap_or_default());
+    let all = ..columns.len();
+    each(values.get(all).unwrap_or_default(), fields.get(all).unwrap_or_default());
     Ok(())
 }
 

@@ -8,11 +8,14 @@ use std::thread;
 use super::chance::secret;
 use super::error::{BadInput, broken, unreadable};
 use super::source::{Packed, Source, Stretch, What};
-use crate::read::{Form, Refusal};
+use crate::read::{ENDLESS, Form, Refusal};
 use crate::stats::{Counter, Figures};
 
 /// Bytes read at once: few system calls, and the second-level cache still has them when they are counted.
 const READ: usize = 256 << 10;
+
+/// Bytes of a table for each infohash, as tables are: some rows each.
+const FOR_EACH: u64 = 400;
 
 /// Counts a `metadata.txt`, plain or packed.
 ///
@@ -33,7 +36,7 @@ pub fn count(path: &Path, threads: usize) -> anyhow::Result<Figures> {
     let secret = secret();
     if source.packed != Packed::Plain {
         let (mut input, _) = source.input(Stretch { begin: 0, end: 0 })?;
-        let counter = feed(&mut input, u64::MAX, Counter::new(secret));
+        let counter = feed(&mut input, u64::MAX, Counter::new(secret, 0));
         return Ok(counter
             .map_err(|(lines, error)| broken(path, Some(lines + 1), error))?
             .finish());
@@ -48,7 +51,9 @@ pub fn count(path: &Path, threads: usize) -> anyhow::Result<Figures> {
                     file,
                     at: stretch.begin,
                 };
-                feed(&mut input, stretch.end - stretch.begin, Counter::new(secret))
+                let bytes = stretch.end - stretch.begin;
+                let room = usize::try_from(bytes / FOR_EACH).unwrap_or(0);
+                feed(&mut input, bytes, Counter::new(secret, room))
             })
         });
         let counting: Vec<_> = counting.collect();
@@ -82,8 +87,14 @@ fn at_lines(source: &Source, threads: usize) -> anyhow::Result<Vec<Stretch>> {
         stretch.begin = begin;
         // The end of the line in which the last byte of the stretch is.
         input.at = stretch.end.saturating_sub(1).max(begin);
+        let searched = input.at;
         while input.at < source.bytes {
             let from = input.at;
+            if from - searched > ENDLESS {
+                // Whoever counts this line finds that it does not end.
+                input.at = source.bytes;
+                break;
+            }
             let count = input
                 .read(&mut buffer)
                 .map_err(|error| broken(&source.path, None, error))?;

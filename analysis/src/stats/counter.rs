@@ -66,13 +66,14 @@ pub enum Why {
 #[derive(Debug)]
 pub struct Counter {
     figures: Figures,
-    keys: Keys,
+    /// Ours, then those of stretches that were joined.
+    keys: Vec<Keys>,
     /// First fields that are not 40 small hex digits, by a hash of 128 bits.
     others: BTreeSet<u128>,
     /// A line whose end is still to come.
     torn: Vec<u8>,
-    /// Infohash and comma of the line before, if it began with them.
-    before: Option<[u8; 41]>,
+    /// What the line before began with, if it was an infohash and a comma.
+    before: Option<keys::Digits>,
     run: Run,
     secret: [u64; 2],
 }
@@ -81,7 +82,7 @@ pub struct Counter {
 #[derive(Clone, Copy, Debug)]
 struct Run {
     key: keys::Key,
-    /// 0 is no run.
+    /// 0 is none to be marked.
     marks: u32,
 }
 
@@ -92,10 +93,11 @@ const NO_RUN: Run = Run {
 
 impl Counter {
     /// `secret` is nobody's to foresee, and the same in counters that are joined.
-    pub fn new(secret: [u64; 2]) -> Self {
+    /// There is room for so many infohashes before the table grows.
+    pub fn new(secret: [u64; 2], room: usize) -> Self {
         Self {
             figures: Figures::default(),
-            keys: Keys::new(secret),
+            keys: vec![Keys::new(secret, room)],
             others: BTreeSet::new(),
             torn: Vec::new(),
             before: None,
@@ -159,16 +161,17 @@ impl Counter {
             note(&mut ours.first_not_rows, not_row);
         }
         self.others.append(&mut next.others);
-        let keys = std::mem::replace(&mut self.keys, Keys::new(self.secret));
-        self.keys = keys.unite(next.keys);
+        self.keys.append(&mut next.keys);
     }
 
     /// What was counted; a last line without its end is counted now.
     pub fn finish(mut self) -> Figures {
         self.close();
-        self.figures.first_fields = self.keys.count(FIELD) + self.others.len() as u64;
-        self.figures.infohashes = self.keys.count(ROW);
-        self.figures.infohashes_with_metadata = self.keys.count(ROW | OK);
+        let sets = std::mem::take(&mut self.keys);
+        let [fields, infohashes, ok] = keys::counts(sets, [FIELD, ROW, ROW | OK]);
+        self.figures.first_fields = fields + self.others.len() as u64;
+        self.figures.infohashes = infohashes;
+        self.figures.infohashes_with_metadata = ok;
         self.figures
     }
 
@@ -180,9 +183,15 @@ impl Counter {
         self.end_run();
     }
 
+    fn mark(&mut self, key: keys::Key, marks: u32) {
+        if let Some(keys) = self.keys.first_mut() {
+            keys.mark(key, marks);
+        }
+    }
+
     fn end_run(&mut self) {
         if self.run.marks != 0 {
-            self.keys.mark(self.run.key, self.run.marks);
+            self.mark(self.run.key, self.run.marks);
         }
         self.run = NO_RUN;
     }
@@ -192,36 +201,34 @@ impl Counter {
         let figures = &mut self.figures;
         figures.lines += u64::from(ended);
         figures.true_lines += u64::from(line.ends_with(b",True"));
-        match (line.first_chunk(), &self.before) {
-            (Some(begin), Some(before)) if begin == before => self.body(line, ended),
-            _ => self.other_line(line, ended),
+        let digits = keys::digits(line).filter(|_| line.get(40) == Some(&b','));
+        match (digits, self.before) {
+            (Some(digits), Some(before)) if keys::are_same(&digits, &before) => self.body(line, ended),
+            _ => self.other_line(line, digits, ended),
         }
     }
 
-    /// A line that does not begin as the one before.
-    fn other_line(&mut self, line: &[u8], ended: bool) {
+    /// A line that does not begin as the one before; its digits, if there may be some and a comma behind them.
+    fn other_line(&mut self, line: &[u8], digits: Option<keys::Digits>, ended: bool) {
         self.end_run();
-        let key = line
-            .first_chunk::<41>()
-            .filter(|begin| begin.ends_with(b","))
-            .and_then(|begin| Some((begin, keys::key_of(begin.get(..40)?)?)));
-        if let Some((begin, (key, small))) = key {
-            self.before = Some(*begin);
+        self.before = None;
+        if let Some(digits) = digits
+            && let Some((key, small)) = keys::key_of(&digits)
+        {
+            self.before = Some(digits);
             self.run = Run {
                 key,
                 marks: if small { FIELD } else { 0 },
             };
             if !small {
-                self.other_field(begin.get(..40).unwrap_or_default());
+                self.other_field(line.get(..40).unwrap_or_default());
             }
             return self.body(line, ended);
         }
-        self.before = None;
         let field = line.split(|byte| *byte == b',').next().unwrap_or_default();
-        if let Some((key, true)) = keys::key_of(field) {
-            self.keys.mark(key, FIELD);
-        } else {
-            self.other_field(field);
+        match keys::digits(field).and_then(|digits| keys::key_of(&digits)) {
+            Some((key, true)) if field.len() == 40 => self.mark(key, FIELD),
+            _ => self.other_field(field),
         }
         let text = line.strip_suffix(b"\r").unwrap_or(line);
         if is_header(text) {
