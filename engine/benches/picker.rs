@@ -93,6 +93,7 @@ impl Swarm {
                 want: 1,
                 speed: [Speed::Slow, Speed::Medium, Speed::Fast][peer % 3],
                 whole_pieces: peer.is_multiple_of(7),
+                spread: 1,
                 parole: false,
                 copies: 1,
                 allowed: None,

@@ -36,6 +36,9 @@ pub struct Config {
     pub random_first: u32,
     /// Peers that may be asked for the same block near the end.
     pub endgame_copies: u8,
+    /// Pieces that a fast peer is asked for by turns, so that they can be hashed side by side: [`wire::lanes::width`] of this
+    /// processor, or 1.
+    pub lanes: usize,
     /// Pieces that a choked peer may have (BEP 6 allowed fast).
     pub allowed_fast: u32,
     /// Peers are exchanged with peers (BEP 11), but for private torrents.

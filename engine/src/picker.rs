@@ -37,6 +37,7 @@ use partials::{NONE, Partial, Partials};
 use ranking::{Ranking, bucket_of};
 use workers::Workers;
 
+pub(crate) use hunt::RUN;
 pub use hunt::{Ask, Has, Picked};
 pub use life::Arrived;
 pub use partials::BlockState;

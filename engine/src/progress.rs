@@ -1,12 +1,12 @@
 //! A piece that is arriving: its bytes are hashed as they pass, in whatever order its blocks come.
 //!
-//! SHA-1 (v1) needs the piece in order. Bytes that are next in order are hashed where they lie in the socket's buffer;
-//! bytes of later blocks are kept until it is their turn, within a budget that all pieces share ([`Held`]). Beyond the
-//! budget, and where blocks were on disk from an earlier run, the piece is read back for its hash. The leaves of a v2 tree
-//! are blocks, so each is hashed as it passes.
+//! SHA-1 (v1) needs the piece in order. Bytes that are next in order are noted, and hashed where they lie in the socket's
+//! buffer when all that came at once has passed: pieces of which something came go side by side then. Bytes of later blocks are kept until it is their turn, within a budget that all pieces share ([`Held`]). Beyond the budget, and
+//! where blocks were on disk from an earlier run, the piece is read back for its hash. The leaves of a v2 tree are blocks,
+//! so each is hashed as it passes.
 
-use sha1::Sha1;
 use sha2::{Digest, Sha256};
+use wire::lanes::{self, Lane, Running};
 
 use crate::{BLOCK, PeerKey};
 
@@ -78,18 +78,48 @@ struct Arriving {
 }
 
 /// SHA-1, as far as the piece is there in order.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct InOrder {
-    sha: Sha1,
+    /// The bytes so far, and runs that go on with them: up to the end of a block, or of what came of it.
+    lane: Lane,
+    /// A run behind them, of the block `next`, which is not whole with it.
+    tail: Option<(usize, usize)>,
     /// As it was before the block `next`, whose sender may be lost.
-    before: Sha1,
-    /// The block whose bytes are wanted next, and how many of them were hashed.
+    before: Running,
+    /// The runs end a block: `before` is behind them.
+    moved: bool,
+    /// The block whose bytes are wanted next, and how many of them have passed.
     next: u32,
     part: u32,
     /// Later blocks, or parts of them.
     held: Vec<(u32, Vec<u8>)>,
     /// Some bytes passed that could not be kept.
     broken: bool,
+}
+
+/// A run of bytes, where it lies in what came at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bytes<'a> {
+    pub(crate) input: &'a [u8],
+    pub(crate) start: usize,
+    pub(crate) len: u32,
+}
+
+impl<'a> Bytes<'a> {
+    /// All of an input.
+    pub(crate) fn all(input: &'a [u8]) -> Self {
+        Self {
+            input,
+            start: 0,
+            len: u32::try_from(input.len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// The bytes.
+    pub(crate) fn get(self) -> &'a [u8] {
+        let end = self.start.saturating_add(self.len as usize);
+        self.input.get(self.start..end).unwrap_or_default()
+    }
 }
 
 /// How a run of content is to be taken.
@@ -110,14 +140,7 @@ impl Progress {
         Self {
             length,
             content,
-            v1: kinds.v1.then(|| InOrder {
-                sha: Sha1::new(),
-                before: Sha1::new(),
-                next: 0,
-                part: 0,
-                held: Vec::new(),
-                broken: false,
-            }),
+            v1: kinds.v1.then(InOrder::default),
             leaves: kinds.v2.then(|| vec![None; blocks]),
             arriving: Vec::new(),
         }
@@ -134,8 +157,10 @@ impl Progress {
         self.length.saturating_sub(block.saturating_mul(BLOCK)).min(BLOCK)
     }
 
-    /// A run of bytes of a block. Only the peer that began a block may go on with it, from where it was.
-    pub(crate) fn take(&mut self, block: u32, offset: u32, from: PeerKey, bytes: &[u8], held: &mut Held) -> Taken {
+    /// A run of bytes of a block. Only the peer that began a block may go on with it, from where it was. What was taken must
+    /// be settled before the input goes.
+    pub(crate) fn take(&mut self, block: u32, offset: u32, from: PeerKey, run: Bytes<'_>, held: &mut Held) -> Taken {
+        let bytes = run.get();
         let whole = self.block_len(block);
         let at = match self.arriving.iter().position(|arriving| arriving.block == block) {
             Some(at) => at,
@@ -165,7 +190,7 @@ impl Progress {
             leaf.update(bytes.get(..content as usize).unwrap_or(bytes));
         }
         if let Some(v1) = &mut self.v1 {
-            v1.pass(block, offset, bytes, self.length, held);
+            v1.pass(block, offset, run, self.length, held);
         }
         if !is_whole {
             return Taken::Part;
@@ -200,15 +225,29 @@ impl Progress {
         }
     }
 
-    /// What all bytes came to, once the piece is whole; `None` if they must be read back for it.
+    /// Lends what was noted, to be hashed beside that of other pieces; [`settle_with`](Self::settle_with) must follow.
+    pub(crate) fn lend(&mut self) -> Lane {
+        let v1 = self.v1.as_mut();
+        v1.map(|v1| std::mem::take(&mut v1.lane)).unwrap_or_default()
+    }
+
+    /// Takes back what was lent, and hashes the rest of what was noted of the input.
+    pub(crate) fn settle_with(&mut self, lane: Lane, input: &[u8]) {
+        if let Some(v1) = &mut self.v1 {
+            v1.lane = lane;
+            v1.settle(input);
+        }
+    }
+
+    /// What all bytes came to, once the piece is whole and settled; `None` if they must be read back for it.
     pub(crate) fn digests(&mut self, held: &mut Held) -> Option<Digests> {
         let sha1 = match &mut self.v1 {
             Some(v1) => {
                 v1.held.drain(..).for_each(|(_, buffer)| held.give_back(buffer));
-                if v1.broken || v1.next < self.length.div_ceil(BLOCK) {
+                if v1.broken || v1.next < self.length.div_ceil(BLOCK) || !v1.lane.runs.is_empty() {
                     return None;
                 }
-                Some(v1.sha.clone().finalize().into())
+                Some(v1.lane.running.digest())
             }
             None => None,
         };
@@ -228,49 +267,65 @@ impl Progress {
 }
 
 impl InOrder {
-    fn pass(&mut self, block: u32, offset: u32, bytes: &[u8], length: u32, held: &mut Held) {
+    fn pass(&mut self, block: u32, offset: u32, run: Bytes<'_>, length: u32, held: &mut Held) {
         if self.broken || block < self.next {
             return;
         }
         if block > self.next {
-            return self.keep(block, offset, bytes, held);
+            return self.keep(block, offset, run.get(), held);
         }
         if offset == 0 && self.part > 0 {
             // Its first sender was lost in the middle.
-            self.sha = self.before.clone();
+            self.settle(run.input);
+            self.lane.running = self.before.clone();
             self.part = 0;
         }
         if offset != self.part {
             self.broken = true;
             return;
         }
-        self.sha.update(bytes);
-        self.part += u32::try_from(bytes.len()).unwrap_or(0);
         let whole = |block: u32| length.saturating_sub(block.saturating_mul(BLOCK)).min(BLOCK);
+        if self.tail.is_some() {
+            self.settle(run.input);
+        }
+        self.part += run.len;
         if self.part < whole(self.next) {
+            self.tail = Some((run.start, run.len as usize));
             return;
         }
+        self.lane.runs.push((run.start, run.len as usize));
         self.advance();
         while let Some(at) = self.held.iter().position(|(block, _)| *block == self.next) {
-            let Some((_, buffer)) = self.held.get(at) else { return };
-            self.sha.update(buffer);
-            if buffer.len() < whole(self.next) as usize {
-                // Its sender is in the middle of it.
-                self.part = u32::try_from(buffer.len()).unwrap_or(0);
-                let (_, buffer) = self.held.swap_remove(at);
-                held.give_back(buffer);
+            self.settle(run.input);
+            let (_, buffer) = self.held.swap_remove(at);
+            self.lane.running.update(&buffer);
+            // If it is not whole, its sender is in the middle of it.
+            self.part = u32::try_from(buffer.len()).unwrap_or(0);
+            held.give_back(buffer);
+            if self.part < whole(self.next) {
                 return;
             }
-            let (_, buffer) = self.held.swap_remove(at);
-            held.give_back(buffer);
             self.advance();
+            self.settle(run.input);
         }
     }
 
     fn advance(&mut self) {
         self.next += 1;
         self.part = 0;
-        self.before = self.sha.clone();
+        self.moved = true;
+    }
+
+    /// Hashes what is noted.
+    fn settle(&mut self, input: &[u8]) {
+        lanes::advance(input, std::slice::from_mut(&mut self.lane));
+        if std::mem::take(&mut self.moved) {
+            self.before = self.lane.running.clone();
+        }
+        if let Some((start, len)) = self.tail.take() {
+            let bytes = start.checked_add(len).and_then(|end| input.get(start..end));
+            self.lane.running.update(bytes.unwrap_or_default());
+        }
     }
 
     fn keep(&mut self, block: u32, offset: u32, bytes: &[u8], held: &mut Held) {
@@ -295,6 +350,7 @@ impl InOrder {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use sha1::Sha1;
 
     use super::*;
 
@@ -318,13 +374,21 @@ mod tests {
         }
     }
 
+    /// Gives a run of a block.
+    fn one(progress: &mut Progress, block: u32, offset: u32, from: PeerKey, run: &[u8], held: &mut Held) -> Taken {
+        let taken = progress.take(block, offset, from, Bytes::all(run), held);
+        let lane = progress.lend();
+        progress.settle_with(lane, run);
+        taken
+    }
+
     /// Gives a block in runs of `run` bytes.
     fn give(progress: &mut Progress, bytes: &[u8], block: u32, from: PeerKey, run: usize, held: &mut Held) -> Taken {
         let start = (block * BLOCK) as usize;
         let end = (start + BLOCK as usize).min(bytes.len());
         let mut taken = Taken::Part;
         for (index, part) in bytes[start..end].chunks(run).enumerate() {
-            taken = progress.take(block, (index * run) as u32, from, part, held);
+            taken = one(progress, block, (index * run) as u32, from, part, held);
         }
         taken
     }
@@ -353,9 +417,19 @@ mod tests {
         for first in [0, 1] {
             let mut progress = Progress::new(bytes.len() as u32, bytes.len() as u32, BOTH);
             let start = (first * BLOCK) as usize;
-            assert_eq!(progress.take(first, 0, PeerKey(1), &[9; 500], &mut held), Taken::Part);
             assert_eq!(
-                progress.take(first, 0, PeerKey(2), &bytes[start..start + 10], &mut held),
+                one(&mut progress, first, 0, PeerKey(1), &[9; 500], &mut held),
+                Taken::Part
+            );
+            assert_eq!(
+                one(
+                    &mut progress,
+                    first,
+                    0,
+                    PeerKey(2),
+                    &bytes[start..start + 10],
+                    &mut held
+                ),
                 Taken::Not,
                 "one at a time"
             );
@@ -386,8 +460,8 @@ mod tests {
     fn bytes_that_do_not_follow_are_not_taken() {
         let mut held = Held::new(1 << 20);
         let mut progress = Progress::new(2 * BLOCK, 2 * BLOCK, BOTH);
-        assert_eq!(progress.take(0, 5, PeerKey(1), &[1], &mut held), Taken::Not);
-        assert_eq!(progress.take(0, 0, PeerKey(1), &[1; 10], &mut held), Taken::Part);
-        assert_eq!(progress.take(0, 9, PeerKey(1), &[1], &mut held), Taken::Not);
+        assert_eq!(one(&mut progress, 0, 5, PeerKey(1), &[1], &mut held), Taken::Not);
+        assert_eq!(one(&mut progress, 0, 0, PeerKey(1), &[1; 10], &mut held), Taken::Part);
+        assert_eq!(one(&mut progress, 0, 9, PeerKey(1), &[1], &mut held), Taken::Not);
     }
 }

@@ -101,6 +101,17 @@ struct Begun {
     reading: bool,
 }
 
+/// What came at once, and is still to be hashed. Kept for its memory.
+#[derive(Debug, Default)]
+struct Settling {
+    /// Pieces of which something came.
+    pieces: Vec<u32>,
+    /// Pieces that are complete with it.
+    complete: Vec<u32>,
+    /// Lent for the hashing; empty.
+    lanes: Vec<wire::lanes::Lane>,
+}
+
 /// Blocks of a piece that are being hashed for blame.
 #[derive(Debug, Default)]
 struct Judging {
@@ -152,6 +163,7 @@ pub(crate) struct Torrent {
     /// Connections that are open or being dialled.
     pub(crate) linked: usize,
     begun: BTreeMap<u32, Begun>,
+    settling: Settling,
     jobs: BTreeMap<u32, Job>,
     next_job: u32,
     readings: BTreeMap<u64, Reading>,
@@ -228,6 +240,7 @@ impl Torrent {
             peers: Vec::new(),
             linked: 0,
             begun: BTreeMap::new(),
+            settling: Settling::default(),
             jobs: BTreeMap::new(),
             next_job: 0,
             readings: BTreeMap::new(),

@@ -267,6 +267,16 @@ impl Window {
         }
     }
 
+    /// Over how many pieces of `length` bytes requests may be spread, `most` or fewer: as many as it sends in a second, so that
+    /// none is whole more than a second later for it. Too few to be worth hashing side by side are 1.
+    pub fn spread(&self, now: Time, length: u64, most: usize) -> usize {
+        let in_a_second = usize::try_from(self.meter.rate(now) / length.max(1)).unwrap_or(usize::MAX);
+        match in_a_second.min(most) {
+            few if few < wire::lanes::WORTH => 1,
+            spread => spread,
+        }
+    }
+
     fn start(&mut self, now: Time) {
         self.growing = Some(self.config.floor);
         self.epoch = Epoch::new(now);

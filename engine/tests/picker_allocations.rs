@@ -39,6 +39,7 @@ fn blocks_are_asked_for_and_taken_without_allocating() {
             want: 8,
             speed: Speed::Medium,
             whole_pieces: number.is_multiple_of(3),
+            spread: 1,
             parole: false,
             copies: 1,
             allowed: None,

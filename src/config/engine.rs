@@ -74,6 +74,7 @@ pub fn engine(args: &SwarmArgs, net: &Net, port: u16, udp_trackers: bool) -> Con
         random_first: 4,
         // Two copies of the last blocks: a third is rarely the first to come.
         endgame_copies: 2,
+        lanes: wire::lanes::width(),
         // BEP 6 gives 10 as the usual number.
         allowed_fast: 10,
         pex: !args.no_pex,

@@ -59,13 +59,17 @@ impl Machine for Party {
     }
 }
 
-/// What `download` tells its engine without flags, on the open network.
+/// What `download` tells its engine without flags, on the open network and a processor that hashes pieces side by side: the
+/// same on every machine.
 pub(crate) fn config() -> Config {
     let Command::Download(args) = Cli::parse_from(["estudely", "download", "x"]).command else {
         panic!("not a download")
     };
     let net = estudely::config::net(&args.swarm.net, None).unwrap();
-    estudely::config::engine(&args.swarm, &net, 6881, true)
+    Config {
+        lanes: wire::lanes::LANES,
+        ..estudely::config::engine(&args.swarm, &net, 6881, true)
+    }
 }
 
 /// A line as many have it: 1 MB/s up, 5 MB/s down, 10 ms to the middle.

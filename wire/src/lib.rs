@@ -17,6 +17,7 @@ pub mod handshake;
 pub mod host_port;
 pub mod id;
 pub mod krpc;
+pub mod lanes;
 pub mod lsd;
 pub mod lt_metadata;
 pub mod magnet;

@@ -94,6 +94,7 @@ pub(super) fn config() -> Config {
         announce: announcing(),
         random_first: 1,
         endgame_copies: 2,
+        lanes: wire::lanes::LANES,
         allowed_fast: 1,
         pex: true,
         lsd: Some(lsd::LsdConfig {

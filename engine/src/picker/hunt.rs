@@ -11,6 +11,10 @@ use crate::{Bits, PeerKey};
 /// Pieces that are looked at in order; and pieces of a sample.
 const LOOKS: u32 = 1_024;
 
+/// Blocks of one piece in a row where a peer is asked for several by turns: 64 KiB, which are read and written in one go by
+/// whoever has them.
+pub(crate) const RUN: usize = 4;
+
 /// Which pieces a peer has.
 #[derive(Clone, Copy, Debug)]
 pub enum Has<'a> {
@@ -51,6 +55,9 @@ pub struct Ask<'a> {
     pub speed: Speed,
     /// It finishes what it began before anything else, and joins others' pieces last (PICK-15).
     pub whole_pieces: bool,
+    /// Over how many pieces what it is asked for is spread, four blocks of each by turns, so that they can be hashed side by
+    /// side. 1: one piece after the other.
+    pub spread: usize,
     /// It took part in a piece that failed: it gets nothing of a piece that anybody else asks for or gave blocks of.
     pub parole: bool,
     /// How many peers may be asked for the same block: 1 but in endgame. Such blocks come when there are no others.
@@ -77,6 +84,8 @@ pub struct Picked {
 pub(super) struct Hunt {
     /// Blocks still to find.
     lacking: u32,
+    /// Of one piece no more than these count.
+    share: u32,
     /// Pieces to take blocks of, in order; and those for when that is not enough.
     chosen: Vec<u32>,
     spare: Vec<u32>,
@@ -98,6 +107,7 @@ impl Hunt {
     pub(super) fn new() -> Self {
         Self {
             lacking: 0,
+            share: u32::MAX,
             chosen: Vec::new(),
             spare: Vec::new(),
             looks: 0,
@@ -109,14 +119,24 @@ impl Hunt {
         }
     }
 
-    fn restart(&mut self, want: usize) {
+    fn restart(&mut self, want: usize, spread: usize) {
         self.lacking = u32::try_from(want).unwrap_or(u32::MAX);
+        self.share = match spread {
+            0 | 1 => u32::MAX,
+            _ => u32::try_from(want.div_ceil(spread).max(RUN)).unwrap_or(u32::MAX),
+        };
         self.chosen.clear();
         self.spare.clear();
         self.looks = LOOKS;
         self.seen = 0;
         self.ahead.clear();
         self.withheld = false;
+    }
+
+    /// A piece is found that has so many open blocks.
+    fn choose(&mut self, piece: u32, open: u32) {
+        self.lacking = self.lacking.saturating_sub(open.min(self.share));
+        self.chosen.push(piece);
     }
 
     /// One look less, if there is one left.
@@ -146,10 +166,15 @@ impl Picker {
         let end = begin.saturating_add(want);
         self.decide_begun_first();
         let mut hunt = std::mem::replace(&mut self.hunt, Hunt::new());
-        hunt.restart(want);
+        // In order is in order.
+        let spread = if self.order == Order::Sequential { 1 } else { ask.spread };
+        hunt.restart(want, spread);
         match ask.allowed {
             Some(allowed) => self.seek_allowed(&mut hunt, ask, allowed),
             None => self.seek(&mut hunt, ask),
+        }
+        if spread > 1 {
+            self.take_by_turns(&hunt.chosen, ask, end, out);
         }
         for &piece in hunt.chosen.iter().chain(&hunt.spare) {
             self.take(piece, ask, end, out);
@@ -324,19 +349,27 @@ impl Picker {
     /// Enters a pickable piece that the peer has where it belongs.
     fn consider(&self, hunt: &mut Hunt, ask: &Ask<'_>, piece: u32) {
         let Some(partial) = self.partial(piece) else {
-            hunt.lacking = hunt.lacking.saturating_sub(self.shape.blocks_in(piece));
-            hunt.chosen.push(piece);
-            return;
+            return hunt.choose(piece, self.shape.blocks_in(piece));
         };
         let is_of_another_speed = partial.speed().is_some_and(|speed| speed != ask.speed);
         let is_alone = partial.is_alone(ask.peer);
         if ask.parole && !is_alone {
             hunt.withheld = true;
         } else if is_alone || !(ask.whole_pieces || is_of_another_speed) {
-            hunt.lacking = hunt.lacking.saturating_sub(partial.open());
-            hunt.chosen.push(piece);
+            hunt.choose(piece, partial.open());
         } else {
             hunt.spare.push(piece);
+        }
+    }
+
+    /// Asks for a few open blocks of each piece in turn, until `out` is as long as `end` or there are no more.
+    fn take_by_turns(&mut self, pieces: &[u32], ask: &Ask<'_>, end: usize, out: &mut Vec<Slot>) {
+        let mut before = usize::MAX;
+        while out.len() < end && out.len() != before {
+            before = out.len();
+            for &piece in pieces {
+                self.take(piece, ask, end.min(out.len() + RUN), out);
+            }
         }
     }
 

@@ -32,6 +32,7 @@ fn ask(peer: PeerKey) -> Ask<'static> {
         want: 1,
         speed: Speed::Medium,
         whole_pieces: false,
+        spread: 1,
         parole: false,
         copies: 1,
         allowed: None,
@@ -250,6 +251,51 @@ fn a_fast_peer_gets_whole_pieces() {
     picker.peer_has(2);
     assert_eq!(pick(&mut picker, &whole(A)), [(2, 2), (2, 3)]);
     assert_eq!(pieces(&mut picker, &Ask { want: 9, ..whole(A) }, 9), [0, 1]);
+}
+
+#[test]
+fn what_a_fast_peer_is_asked_for_is_spread_over_pieces_by_turns() {
+    let shape = Shape {
+        pieces: 9,
+        blocks_per_piece: 8,
+        blocks_in_last: 8,
+    };
+    let mut picker = Picker::new(shape, Seed::from_number(1));
+    picker.set_random_first(0);
+    picker.add_seed();
+    let spread = |peer, want| Ask {
+        whole_pieces: true,
+        spread: 3,
+        want,
+        ..ask(peer)
+    };
+    let runs = |picked: Vec<(u32, u32)>| -> Vec<(u32, u32)> {
+        let runs = picked.chunks(RUN);
+        runs.map(|run| {
+            assert!(run.windows(2).all(|two| two[1] == (two[0].0, two[0].1 + 1)), "{run:?}");
+            run[0]
+        })
+        .collect()
+    };
+    let first = runs(pick(&mut picker, &spread(A, 12)));
+    assert_eq!(first.iter().map(|run| run.1).collect::<Vec<_>>(), [0, 0, 0]);
+    // Another is asked for pieces of its own.
+    let other = runs(pick(&mut picker, &spread(B, 12)));
+    assert!(
+        other
+            .iter()
+            .all(|(piece, _)| first.iter().all(|(taken, _)| taken != piece))
+    );
+    // What is begun is finished first, and then new pieces are begun.
+    let mut rest = runs(pick(&mut picker, &spread(A, 12)));
+    rest.sort_unstable();
+    let mut behind: Vec<_> = first.iter().map(|&(piece, _)| (piece, 4)).collect();
+    behind.sort_unstable();
+    assert_eq!(rest, behind);
+    // In order is in order.
+    picker.set_order(Order::Sequential);
+    let blocks = pick(&mut picker, &spread(PeerKey(9), 8));
+    assert!(blocks.iter().all(|(piece, _)| *piece == blocks[0].0), "{blocks:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use world::Time;
 
 use super::Torrent;
 use crate::desk::Desk;
-use crate::picker::{Ask, Slot};
+use crate::picker::{Ask, RUN, Slot};
 use crate::window::Late;
 use crate::{BLOCK, PeerKey, State};
 
@@ -31,7 +31,12 @@ impl Torrent {
             return;
         }
         let room = peer.window.room(now);
-        if room == 0 || (room < BATCH.min(peer.window.target(now) / 2) && peer.window.outstanding() > 0) {
+        let spread = peer
+            .window
+            .spread(now, u64::from(self.layout.piece_length()), desk.config.lanes);
+        // Whole turns, where requests are spread over pieces.
+        let batch = if spread > 1 { spread * RUN } else { BATCH };
+        if room == 0 || (room < batch.min(peer.window.target(now) / 2) && peer.window.outstanding() > 0) {
             return;
         }
         let want = (room as u64) * u64::from(BLOCK);
@@ -70,6 +75,7 @@ impl Torrent {
             want: granted,
             speed: peer.window.speed(now, piece_length),
             whole_pieces: peer.window.takes_whole(now, piece_length),
+            spread: peer.window.spread(now, piece_length, desk.config.lanes),
             parole: peer.parole,
             copies,
             allowed: only_allowed.then_some(peer.allowed.as_slice()),

@@ -6,11 +6,11 @@ use wire::message::{Block, Message};
 use world::disk::Source;
 use world::{DiskOp, Time};
 
-use super::{Begun, Job, Parted, Torrent};
+use super::{Begun, Job, Parted, Settling, Torrent};
 use crate::desk::Desk;
 use crate::intake::Run;
 use crate::picker::{Arrived, BlockState, Slot};
-use crate::progress::{Digests, Kinds, Progress, Taken};
+use crate::progress::{Bytes, Digests, Kinds, Progress, Taken};
 use crate::{BLOCK, Event, PeerKey, State};
 
 impl Torrent {
@@ -26,9 +26,12 @@ impl Torrent {
             desk.totals.redundant += u64::from(run.len);
             return;
         };
-        let end = run.start + run.len as usize;
-        let bytes = input.get(run.start..end).unwrap_or_default();
-        match self.take(desk, now, slot, run.offset, key, bytes, run.start) {
+        let bytes = Bytes {
+            input,
+            start: run.start,
+            len: run.len,
+        };
+        match self.take(desk, now, slot, run.offset, key, bytes) {
             Taken::Part => {
                 if let Some(peer) = self.peer_mut(key) {
                     peer.window.heard(now);
@@ -49,11 +52,7 @@ impl Torrent {
         (fits && run.length > 0).then_some(slot)
     }
 
-    /// Stores bytes of a block that was asked for; they lie at `start` of the input.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a run of content is where it is, whose it is, and what it is"
-    )]
+    /// Stores bytes of a block that was asked for, which lie in the input.
     pub(super) fn take(
         &mut self,
         desk: &mut Desk,
@@ -61,19 +60,17 @@ impl Torrent {
         slot: Slot,
         offset: u32,
         key: PeerKey,
-        bytes: &[u8],
-        start: usize,
+        run: Bytes<'_>,
     ) -> Taken {
-        let Some((taken, job)) = self.note_taken(desk, now, slot, offset, key, bytes) else {
+        let Some((taken, job)) = self.note_taken(desk, now, slot, offset, key, run) else {
             return Taken::Not;
         };
-        let len = u32::try_from(bytes.len()).unwrap_or(0);
-        self.write(desk, job, slot.piece, slot.block * BLOCK + offset, len, start);
+        self.write(desk, job, slot.piece, slot.block * BLOCK + offset, run.len, run.start);
         taken
     }
 
-    /// Hashes bytes of a block that are to be stored, and counts them: what they came to, and the number of their write.
-    /// `None` if they are not to be stored.
+    /// Notes bytes of a block that are to be stored for their hash, and counts them: what they came to, and the number of
+    /// their write. `None` if they are not to be stored. [`settle`](Self::settle) must follow before the input goes.
     pub(super) fn note_taken(
         &mut self,
         desk: &mut Desk,
@@ -81,22 +78,26 @@ impl Torrent {
         slot: Slot,
         offset: u32,
         key: PeerKey,
-        bytes: &[u8],
+        run: Bytes<'_>,
     ) -> Option<(Taken, u32)> {
         if !self.begun.contains_key(&slot.piece) {
             self.begin(slot.piece);
         }
         let begun = self.begun.get_mut(&slot.piece)?;
-        let taken = begun.progress.take(slot.block, offset, key, bytes, &mut desk.held);
+        let taken = begun.progress.take(slot.block, offset, key, run, &mut desk.held);
         if taken == Taken::Not {
             return None;
         }
         let job = begun.job;
-        if let Some(Job::Write { left, .. }) = self.jobs.get_mut(&job) {
-            *left += bytes.len();
+        // Runs of one piece often follow one another.
+        if self.settling.pieces.last() != Some(&slot.piece) && !self.settling.pieces.contains(&slot.piece) {
+            self.settling.pieces.push(slot.piece);
         }
-        desk.unwritten += bytes.len();
-        let len = bytes.len() as u64;
+        if let Some(Job::Write { left, .. }) = self.jobs.get_mut(&job) {
+            *left += run.len as usize;
+        }
+        desk.unwritten += run.len as usize;
+        let len = u64::from(run.len);
         self.down.add(now, len);
         desk.totals.down.add(now, len);
         self.counters.downloaded += len;
@@ -168,11 +169,11 @@ impl Torrent {
             peer.window.arrived(now, length);
             peer.down_total += length;
         }
-        self.came(desk, now, key, slot);
+        self.came(desk, key, slot);
     }
 
     /// A block has come from whoever was asked: others need not send it.
-    pub(super) fn came(&mut self, desk: &mut Desk, now: Time, key: PeerKey, slot: Slot) {
+    pub(super) fn came(&mut self, desk: &mut Desk, key: PeerKey, slot: Slot) {
         let mut others = std::mem::take(&mut desk.keys);
         others.clear();
         let arrived = self.picker.arrived(slot, key, &mut others);
@@ -181,8 +182,39 @@ impl Torrent {
         }
         desk.keys = others;
         if arrived == Arrived::Fresh && self.picker.is_complete(slot.piece) {
-            self.complete(desk, now, slot.piece);
+            self.settling.complete.push(slot.piece);
         }
+    }
+
+    /// All that came at once has been taken: hashes it, pieces side by side, and sees to those that are complete.
+    pub(super) fn settle(&mut self, desk: &mut Desk, now: Time, input: &[u8]) {
+        let Settling {
+            mut pieces,
+            mut complete,
+            mut lanes,
+        } = std::mem::take(&mut self.settling);
+        for piece in &pieces {
+            lanes.push(
+                self.begun
+                    .get_mut(piece)
+                    .map(|begun| begun.progress.lend())
+                    .unwrap_or_default(),
+            );
+        }
+        wire::lanes::advance(input, &mut lanes);
+        for (piece, lane) in pieces.drain(..).zip(lanes.drain(..)) {
+            if let Some(begun) = self.begun.get_mut(&piece) {
+                begun.progress.settle_with(lane, input);
+            }
+        }
+        for piece in complete.drain(..) {
+            self.complete(desk, now, piece);
+        }
+        self.settling = Settling {
+            pieces,
+            complete,
+            lanes,
+        };
     }
 
     /// Takes a request back.

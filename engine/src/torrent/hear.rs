@@ -38,6 +38,7 @@ impl Torrent {
                 break;
             }
         }
+        self.settle(desk, now, input);
         let Some(peer) = self.peer_mut(key).filter(|peer| peer.conn == conn) else {
             return;
         };

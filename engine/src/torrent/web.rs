@@ -9,7 +9,7 @@ use world::{DiskOp, Effect, HttpPart, Time, WebId};
 use super::Torrent;
 use crate::desk::Desk;
 use crate::picker::{Ask, BlockState, Has, Slot, Speed};
-use crate::progress::Taken;
+use crate::progress::{Bytes, Taken};
 use crate::webseed::{WebFile, WebFiles, WebSeed, WebTold};
 use crate::{BLOCK, Event, PeerKey, State, TorrentId};
 
@@ -109,6 +109,7 @@ impl Torrent {
             want: room.saturating_mul(blocks),
             speed: Speed::Fast,
             whole_pieces: true,
+            spread: 1,
             // Whole pieces that nobody else works on.
             parole: true,
             copies: 1,
@@ -216,15 +217,24 @@ impl Torrent {
                     len,
                     completes,
                 } => {
-                    let bytes = body.get(at..at + len).unwrap_or_default();
-                    self.web_brings(desk, now, index, (piece, begin, completes), bytes, Some(at));
+                    let run = Bytes {
+                        input: body,
+                        start: at,
+                        len: u32::try_from(len).unwrap_or(0),
+                    };
+                    self.web_brings(desk, now, index, (piece, begin, completes), run, true);
                 }
                 WebTold::Zeros {
                     piece,
                     begin,
                     len,
                     completes,
-                } => self.web_brings(desk, now, index, (piece, begin, completes), &vec![0; len], None),
+                } => {
+                    self.settle(desk, now, body);
+                    let zeros = vec![0; len];
+                    self.web_brings(desk, now, index, (piece, begin, completes), Bytes::all(&zeros), false);
+                    self.settle(desk, now, &zeros);
+                }
                 WebTold::Failed { .. } => self.web_failed(desk, now, index),
                 WebTold::Dropped(why) => {
                     self.picker.remove_seed();
@@ -235,6 +245,7 @@ impl Torrent {
                 }
             }
         }
+        self.settle(desk, now, body);
     }
 
     fn web_failed(&mut self, desk: &mut Desk, now: Time, index: usize) {
@@ -245,15 +256,15 @@ impl Torrent {
         self.ask_all(desk, now);
     }
 
-    /// Bytes of a block. `at` is where they are in the input, if they are there.
+    /// Bytes of a block; whether they are of the input, and so can be written from there.
     fn web_brings(
         &mut self,
         desk: &mut Desk,
         now: Time,
         index: usize,
         (piece, begin, completes): (u32, u32, bool),
-        bytes: &[u8],
-        at: Option<usize>,
+        run: Bytes<'_>,
+        in_input: bool,
     ) {
         let slot = Slot {
             piece,
@@ -264,31 +275,34 @@ impl Torrent {
         let key = Self::web_key(index);
         let is_asked = |info: crate::picker::BlockInfo| info.state == BlockState::Asked && info.peer == Some(key);
         if !self.picker.block(slot.piece, slot.block).is_some_and(is_asked) {
-            self.redundant += bytes.len() as u64;
-            desk.totals.redundant += bytes.len() as u64;
+            self.redundant += u64::from(run.len);
+            desk.totals.redundant += u64::from(run.len);
             return;
         }
-        let taken = match at {
-            Some(at) => self.take(desk, now, slot, offset, Self::web_key(index), bytes, at),
-            None => Taken::Not,
+        let taken = match in_input {
+            true => self.take(desk, now, slot, offset, key, run),
+            false => Taken::Not,
         };
         let Some(source) = self.webseeds.get_mut(index) else {
             return;
         };
         if taken == Taken::Not {
-            source.parts.entry(slot).or_default().push((offset, bytes.to_vec()));
+            source.parts.entry(slot).or_default().push((offset, run.get().to_vec()));
         }
         let mut whole = taken == Taken::Whole;
         if completes && let Some(mut parts) = source.parts.remove(&slot) {
             parts.sort_unstable();
+            // They lie elsewhere than what was noted until now.
+            self.settle(desk, now, run.input);
             for (offset, bytes) in parts {
-                whole |= self.take_copied(desk, now, slot, offset, Self::web_key(index), &bytes) == Taken::Whole;
+                whole |= self.take_copied(desk, now, slot, offset, key, &bytes) == Taken::Whole;
+                self.settle(desk, now, &bytes);
             }
         }
         if whole {
-            self.came(desk, now, Self::web_key(index), slot);
+            self.came(desk, key, slot);
         } else if completes {
-            self.picker.abandon(slot, Self::web_key(index));
+            self.picker.abandon(slot, key);
         }
     }
 
@@ -302,7 +316,7 @@ impl Torrent {
         key: PeerKey,
         bytes: &[u8],
     ) -> Taken {
-        let Some((taken, job)) = self.note_taken(desk, now, slot, offset, key, bytes) else {
+        let Some((taken, job)) = self.note_taken(desk, now, slot, offset, key, Bytes::all(bytes)) else {
             return Taken::Not;
         };
         let (store, number) = (self.store(), self.job_id(job));

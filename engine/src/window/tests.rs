@@ -226,6 +226,21 @@ fn whole_pieces_are_for_who_sends_one_in_time() {
 }
 
 #[test]
+fn requests_are_spread_over_as_many_pieces_as_come_in_a_second() {
+    let mut window = Window::new(Time::ZERO, CONFIG);
+    let mut peer = Peer::new(100_000, Duration::from_millis(20));
+    assert_eq!(window.spread(Time::ZERO, 1 << 14, 16), 1, "nothing is known of it");
+    download(&mut window, &mut peer, secs(5), secs(20));
+    let spreads = [1 << 12, 1 << 14, 1 << 15].map(|length| window.spread(secs(20), length, 16));
+    assert_eq!(spreads, [16, 6, 1], "three pieces side by side are not worth it");
+    assert_eq!(
+        window.spread(secs(20), 1 << 12, 1),
+        1,
+        "nor is anything on this processor"
+    );
+}
+
+#[test]
 fn speed_is_how_long_a_piece_takes() {
     let mut window = Window::new(Time::ZERO, CONFIG);
     let mut peer = Peer::new(100_000, Duration::from_millis(20));

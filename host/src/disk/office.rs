@@ -22,8 +22,12 @@ use crate::Counters;
 
 /// A block, as peers ask for it.
 const BLOCK: usize = 16 * 1024;
-/// Chunks kept for the next use: 16 MiB, as much as comes and goes while the disk is as far behind as it may be.
-const KEPT_CHUNKS: usize = 64;
+/// Chunks kept for the next use: 32 MiB, half of what may be held. A new one costs more than what it holds: pages to be zeroed twice.
+const KEPT_CHUNKS: usize = 32;
+/// As much as is read for a peer at once: 16 blocks.
+const RUN: usize = 16 * BLOCK;
+/// Buffers of such reads kept for the next use: 8 MiB.
+const KEPT_RUNS: usize = 32;
 /// Blocks kept for the next use: 2 MiB.
 const KEPT_BLOCKS: usize = 128;
 /// Emptied batches kept for the next use, a few KiB each.
@@ -49,6 +53,7 @@ pub(super) struct Office {
     /// For what the loop does itself.
     tools: Tools,
     chunks: Buffers,
+    runs: Buffers,
     blocks: Buffers,
     /// What is collected for each worker (without workers: one).
     batches: Vec<Batch>,
@@ -94,6 +99,7 @@ impl Office {
             workers,
             tools: Tools::default(),
             chunks: Buffers::new(CHUNK, KEPT_CHUNKS),
+            runs: Buffers::new(RUN, KEPT_RUNS),
             blocks: Buffers::new(BLOCK, KEPT_BLOCKS),
             batches: (0..workers.max(1)).map(|_| Batch::default()).collect(),
             spare: Vec::new(),
@@ -275,8 +281,8 @@ impl Office {
         }
         let mut buffer = if bytes <= BLOCK {
             self.blocks.take()
-        } else if bytes <= CHUNK {
-            self.chunks.take()
+        } else if bytes <= RUN {
+            self.runs.take()
         } else {
             vec![0; bytes]
         };
@@ -380,8 +386,8 @@ impl Office {
         self.reads_held -= buffer.len();
         if buffer.len() == BLOCK {
             self.blocks.give(buffer);
-        } else {
-            self.chunks.give(buffer);
+        } else if buffer.len() == RUN {
+            self.runs.give(buffer);
         }
     }
 
