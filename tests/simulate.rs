@@ -5,13 +5,19 @@
     reason = "a test that fails says where; what it prints is read when it does"
 )]
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+
 use clap::Parser;
 use estudely::args::{Cli, Command, Policy, SimulateArgs};
 use estudely::job::simulate::load::quantile;
 use estudely::job::simulate::result::Outcome;
-use estudely::job::simulate::{simulate, simulate_in};
+use estudely::job::simulate::{run, simulate, simulate_in};
 use sim::Profile;
 use sim::profile::Liars;
+use store::metadata;
 
 fn args(flags: &str) -> SimulateArgs {
     let words = ["estudely", "simulate"].into_iter().chain(flags.split(' '));
@@ -111,4 +117,42 @@ fn the_table_at_home_never_overflows_and_the_budget_is_used() {
 #[ignore = "minutes in release"]
 fn six_hours_at_home() {
     at_home(100_000, 6.0);
+}
+
+/// The files below a directory, by their names in it.
+fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut dirs = vec![dir.to_owned()];
+    while let Some(next) = dirs.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else {
+                files.insert(path.strip_prefix(dir).unwrap().to_owned(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn a_crawl_leaves_the_same_tables_from_the_same_seed() {
+    let left = || {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().to_str().unwrap();
+        let line = format!("--nodes 150 --torrents 300 --hours 0.1 --rate 50 --policy harvest --tables --out {out}");
+        run(&args(&line)).unwrap();
+        files(&dir.path().join("harvest"))
+    };
+    let files = left();
+    assert!(files == left());
+    let rows = metadata::rows(&files[Path::new("metadata.txt")][..]);
+    assert!(rows.collect::<Result<Vec<_>, _>>().unwrap().len() > 200);
+    for table in ["nodes", "sightings", "peers", "fetches", "files"] {
+        let name = format!("data/observed/{table}-2026-01-01T00.csv.zst");
+        let packed = files[Path::new(&name)].clone();
+        let (_, plain) = store::unpack(std::io::Cursor::new(packed)).unwrap();
+        assert!(plain.lines().count() > 100, "{table}");
+    }
 }

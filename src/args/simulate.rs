@@ -40,6 +40,10 @@ pub struct SimulateArgs {
     /// Write series as CSV and run.json to this directory
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Write what each crawl of ours would have left to DIR/POLICY: metadata.txt and the observation tables, from 2026-01-01 on. Their
+    /// addresses are drawn from the seed; infohashes that wait for another round at the end have no row
+    #[arg(long, requires = "out")]
+    pub tables: bool,
 }
 
 impl SimulateArgs {

@@ -11,6 +11,7 @@ mod plot;
 pub mod policy;
 pub mod result;
 pub mod syns;
+pub mod tables;
 pub mod watch;
 mod write;
 
@@ -30,6 +31,7 @@ use crate::report::{self, SimulateProgress};
 
 use policy::Setup;
 use result::Outcome;
+use tables::Tables;
 use watch::Watched;
 
 /// Where client and nodes listen: the first port that a crawl tries.
@@ -50,6 +52,14 @@ const TORRENTS_PER_NODE: u32 = 4;
 pub fn run(args: &SimulateArgs) -> anyhow::Result<Exit> {
     if !(args.hours > 0.0 && args.hours <= 24.0 * 31.0) {
         bad_input!("--hours {}: above 0, and 744 (a month) at the most", args.hours);
+    }
+    if args.tables
+        && let Some(policy) = args.policy.iter().find(|policy| !policy.leaves_tables())
+    {
+        bad_input!(
+            "--tables: {} leaves none; estudely, harvest and census do",
+            policy.label()
+        );
     }
     let out = args.out.as_deref().map(write::Out::open).transpose()?;
     let started = host::unix_now();
@@ -109,6 +119,9 @@ pub fn simulate_in(args: &SimulateArgs, policy: Policy, profile: Profile) -> any
             args.seed
         );
     }
+    if let (Some(tables), Some(out)) = (&setup.tables, &args.out) {
+        tables.write(&out.join(policy.label()))?;
+    }
     let walls = [built - began, host::unix_millis() - built];
     Ok(Outcome::new(policy, &watched, &lab, walls))
 }
@@ -148,6 +161,7 @@ fn setup(args: &SimulateArgs, policy: Policy, lab: &Lab) -> anyhow::Result<Setup
         },
         client: SocketAddr::from((lab.population().client(), PORT)),
         router: lab.bootstrap(),
+        tables: args.tables.then(Tables::new),
     })
 }
 

@@ -5,6 +5,7 @@
 
 mod shape;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crawler::Event as DhtEvent;
@@ -61,10 +62,21 @@ struct Unwritten {
     bytes: Vec<u8>,
 }
 
+/// Where rows go.
+enum Sink {
+    /// Nothing is recorded.
+    Nowhere,
+    /// To a thread that writes them.
+    Scribe(Scribe),
+    /// They stay here.
+    Kept(Vec<Sheet>),
+}
+
 /// The observation tables of one run: those that were asked for.
 pub struct Recorder {
-    /// `None`: nothing is recorded.
-    scribe: Option<Scribe>,
+    sink: Sink,
+    /// Unix milliseconds where time is pretended; `None` is the system's clock.
+    time_ms: Option<u64>,
     folder: PathBuf,
     packed: bool,
     tables: [Unwritten; TABLES.len()],
@@ -83,7 +95,8 @@ impl Recorder {
     /// When their folder cannot be made, or the system has no thread to give.
     pub fn open(args: &RecordArgs, data_dir: &Path, veil: Veil) -> anyhow::Result<Self> {
         let mut recorder = Self {
-            scribe: None,
+            sink: Sink::Nowhere,
+            time_ms: None,
             folder: data_dir.join(FOLDER),
             packed: args.record_zstd,
             tables: Default::default(),
@@ -97,17 +110,58 @@ impl Recorder {
         }
         if !args.record.is_empty() {
             host::create_dir(&recorder.folder).map_err(|error| at(error, "--data-dir"))?;
-            recorder.scribe = Some(Scribe::start(config::SHEETS_WAITING)?);
+            recorder.sink = Sink::Scribe(Scribe::start(config::SHEETS_WAITING)?);
         }
         Ok(recorder)
     }
 
+    /// All tables, packed, in memory until [`kept`](Self::kept); time is what [`set_time`](Self::set_time) says.
+    pub fn keeping(time_ms: u64) -> Self {
+        let mut recorder = Self {
+            sink: Sink::Kept(Vec::new()),
+            time_ms: Some(time_ms),
+            folder: Path::new("data").join(FOLDER),
+            packed: true,
+            tables: Default::default(),
+            shape: Shape::new(Veil::None),
+            row: Vec::new(),
+            handed_in: Time::ZERO,
+            told: false,
+        };
+        for unwritten in &mut recorder.tables {
+            unwritten.wanted = true;
+        }
+        recorder
+    }
+
+    /// From now on it is this time, Unix milliseconds.
+    pub fn set_time(&mut self, time_ms: u64) {
+        self.time_ms = Some(time_ms);
+    }
+
+    /// The files so far, as they would stand below the directory of the run, and nothing is kept of them.
+    pub fn kept(&mut self) -> BTreeMap<PathBuf, Vec<u8>> {
+        (0..TABLES.len()).for_each(|table| self.hand_in(table));
+        let mut files = BTreeMap::new();
+        if let Sink::Kept(sheets) = &mut self.sink {
+            for mut sheet in sheets.drain(..) {
+                let file: &mut Vec<u8> = files.entry(sheet.path).or_insert(sheet.header);
+                file.append(&mut sheet.bytes);
+            }
+        }
+        files
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.time_ms.unwrap_or_else(host::unix_millis)
+    }
+
     /// What the DHT mind told: a question that ended, a sighting, an announce, a peer.
     pub fn dht(&mut self, event: &DhtEvent) {
-        if self.scribe.is_none() {
+        if matches!(self.sink, Sink::Nowhere) {
             return;
         }
-        let time_ms = host::unix_millis();
+        let time_ms = self.now_ms();
         if let DhtEvent::Observed(observation) = event {
             self.shape.heard(observation);
             self.put(Observed::Nodes, time_ms, |shape, out| {
@@ -122,7 +176,7 @@ impl Recorder {
 
     /// What came of a peer.
     pub fn fetch(&mut self, attempt: &Attempt) {
-        let time_ms = host::unix_millis();
+        let time_ms = self.now_ms();
         self.put(Observed::Fetches, time_ms, |shape, out| {
             shape.fetch(time_ms, attempt, out)
         });
@@ -130,7 +184,7 @@ impl Recorder {
 
     /// The files of a torrent, if its metadata was fetched.
     pub fn files(&mut self, harvested: &Harvested) {
-        let time_ms = host::unix_millis();
+        let time_ms = self.now_ms();
         self.put(Observed::Files, time_ms, |shape, out| {
             shape.files(time_ms, harvested, out)
         });
@@ -143,7 +197,7 @@ impl Recorder {
         } else {
             config::RECORD_EVERY
         };
-        if self.scribe.is_none() || now < self.handed_in + wait {
+        if matches!(self.sink, Sink::Nowhere) || now < self.handed_in + wait {
             return;
         }
         self.handed_in = now;
@@ -154,7 +208,10 @@ impl Recorder {
     /// Hands over what is left, and waits for the disk.
     pub fn finish(&mut self) -> Written {
         (0..TABLES.len()).for_each(|table| self.hand_in(table));
-        let written = self.scribe.take().map(Scribe::finish).unwrap_or_default();
+        let written = match std::mem::replace(&mut self.sink, Sink::Nowhere) {
+            Sink::Scribe(scribe) => scribe.finish(),
+            Sink::Nowhere | Sink::Kept(_) => Written::default(),
+        };
         self.told |= written.why.is_none();
         self.tell_of(&written);
         written
@@ -162,7 +219,10 @@ impl Recorder {
 
     /// What became of the rows so far; `None` if nothing is recorded.
     pub fn written(&self) -> Option<Written> {
-        self.scribe.as_ref().map(Scribe::written)
+        match &self.sink {
+            Sink::Scribe(scribe) => Some(scribe.written()),
+            Sink::Nowhere | Sink::Kept(_) => None,
+        }
     }
 
     /// Appends what `shape` makes of a fact, any number of rows, if the table is wanted.
@@ -190,9 +250,7 @@ impl Recorder {
     }
 
     fn hand_in(&mut self, number: usize) {
-        let (Some(scribe), Some(unwritten), Some(&table)) =
-            (&self.scribe, self.tables.get_mut(number), TABLES.get(number))
-        else {
+        let (Some(unwritten), Some(&table)) = (self.tables.get_mut(number), TABLES.get(number)) else {
             return;
         };
         if unwritten.rows == 0 {
@@ -202,7 +260,7 @@ impl Recorder {
         let date = utc(seconds);
         let hour = date.split_once(':').map_or(&*date, |(hour, _)| hour);
         let end = if self.packed { "csv.zst" } else { "csv" };
-        scribe.hand_in(Sheet {
+        let sheet = Sheet {
             table: number,
             path: self.folder.join(format!("{}-{hour}.{end}", name(table))),
             header: packed(self.packed, format!("{}\n", header(table)).into_bytes()),
@@ -213,7 +271,12 @@ impl Recorder {
             } else {
                 store::whole_lines
             },
-        });
+        };
+        match &mut self.sink {
+            Sink::Nowhere => {}
+            Sink::Scribe(scribe) => scribe.hand_in(sheet),
+            Sink::Kept(sheets) => sheets.push(sheet),
+        }
     }
 
     fn tell(&mut self) {

@@ -7,6 +7,7 @@ use crawler::{Event as DhtEvent, Families, Node};
 use world::{Input, Machine, Output, Time};
 
 use super::policy::{Setup, Told};
+use super::tables::Tables;
 use crate::config;
 use crate::job::crawl::{self, Crawl, Event, Yield};
 use crate::job::harvest::Outcome;
@@ -16,6 +17,8 @@ pub(super) struct Ours {
     crawl: Crawl,
     /// When it told last what it takes the whole to be.
     estimated: Time,
+    /// What it would leave in files, if that is wanted.
+    tables: Option<Tables>,
 }
 
 /// How often that is.
@@ -43,6 +46,7 @@ impl Ours {
         Self {
             crawl,
             estimated: Time::ZERO,
+            tables: setup.tables.clone(),
         }
     }
 }
@@ -56,23 +60,29 @@ impl Machine for Ours {
 
     fn poll(&mut self, now: Time, payload: &mut Vec<u8>) -> Option<Output<Told>> {
         loop {
-            let told = match self.crawl.poll(now, payload)? {
+            let event = match self.crawl.poll(now, payload)? {
                 Output::Effect(effect) => return Some(Output::Effect(effect)),
-                Output::Event(Event::Dht(DhtEvent::Sighting(sighting) | DhtEvent::Announced { sighting, .. })) => {
+                Output::Event(event) => event,
+            };
+            if let Some(tables) = &self.tables {
+                tables.note(now, &event);
+            }
+            let told = match event {
+                Event::Dht(DhtEvent::Sighting(sighting) | DhtEvent::Announced { sighting, .. }) => {
                     Told::Sighting(sighting)
                 }
-                Output::Event(Event::Record(harvested)) => match harvested.outcome {
+                Event::Record(harvested) => match harvested.outcome {
                     Outcome::Metadata(raw) => Told::Metadata(harvested.info_hash, raw),
                     _ => Told::Failed(harvested.info_hash),
                 },
-                Output::Event(Event::Pulse) if now >= self.estimated + ESTIMATE_EVERY => {
+                Event::Pulse if now >= self.estimated + ESTIMATE_EVERY => {
                     self.estimated = now;
                     let Some(node) = self.crawl.harvest().node() else {
                         continue;
                     };
                     Told::Estimated(Box::new(self.crawl.estimates().at_this_moment(node)))
                 }
-                Output::Event(Event::Attempt(_) | Event::Dht(_) | Event::Pulse | Event::Over(_)) => continue,
+                Event::Attempt(_) | Event::Dht(_) | Event::Pulse | Event::Over(_) => continue,
             };
             return Some(Output::Event(told));
         }

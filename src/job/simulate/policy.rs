@@ -8,6 +8,7 @@ use crawler::Sighting;
 use wire::InfoHash;
 use world::Machine;
 
+use super::tables::Tables;
 use super::{others::Other, ours};
 use crate::args::{CrawlArgs, Policy};
 use crate::config::Net;
@@ -45,6 +46,8 @@ pub struct Setup {
     pub client: SocketAddr,
     /// Where it begins.
     pub router: SocketAddr,
+    /// Where it leaves its rows, if they are wanted.
+    pub tables: Option<Tables>,
 }
 
 impl Policy {
@@ -59,6 +62,11 @@ impl Policy {
             Self::MagneticoLike => "magnetico-like",
             Self::MldhtLike => "mldht-like",
         }
+    }
+
+    /// Whether it is a crawl of ours, which leaves tables.
+    pub const fn leaves_tables(self) -> bool {
+        matches!(self, Self::Estudely | Self::Harvest | Self::Census)
     }
 
     /// The policy, ready to run.
