@@ -251,3 +251,125 @@ fn split<'a>(line: &'a str, layout: &Layout, fields: &mut [Cow<'a, str>; COLUMNS
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HASH: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    /// Its rows as text, whether each repeats the one before, and the rejects.
+    fn read(text: &[u8], layout: Layout) -> (Vec<(u64, String, bool)>, Rejects) {
+        let mut scan = Scan::new(text, layout, Share::default());
+        let mut rows = Vec::new();
+        let more = scan.rows(usize::MAX, |row| rows.push((row.line, row.texts.join("|"), row.again)));
+        assert!(!more.unwrap());
+        (rows, scan.rejects().clone())
+    }
+
+    fn metadata(lines: &[String]) -> (Vec<(u64, String, bool)>, Vec<String>) {
+        let text = format!("{}\n{}", Form::Metadata.header(), lines.join("\n"));
+        let (rows, rejects) = read(text.as_bytes(), Layout::own(Form::Metadata));
+        let told = rejects
+            .first
+            .iter()
+            .map(|reject| format!("{} {}", reject.line, reject.fault));
+        (rows, told.collect())
+    }
+
+    #[test]
+    fn another_peer_of_the_same_torrent_is_told() {
+        let row = |left: &str, peer: &str, ok: &str| format!("{HASH},{left},1,2,3,{peer},{ok}");
+        let (rows, rejects) = metadata(&[
+            row("\"a, \"\"b\"\"\"", "192.0.2.1,80", "True"),
+            row("\"a, \"\"b\"\"\"", "2001:db8::1,80", "True"),
+            row("\"a, \"\"b\"\"\"", "192.0.2.3,80", "False"),
+            row("c", "192.0.2.3,80", "False"),
+            row("c", ",", "False"),
+        ]);
+        assert!(rejects.is_empty());
+        assert_eq!(rows[0].1, format!("{HASH}|a, \"b\"|1|2|3|192.0.2.1|80|True"));
+        let again: Vec<bool> = rows.iter().map(|row| row.2).collect();
+        assert_eq!(again, [false, true, false, false, true]);
+    }
+
+    #[test]
+    fn what_is_no_row_is_told_by_line_and_reason() {
+        let row = format!("{HASH},n,1,2,3,192.0.2.1,80,True");
+        let (rows, rejects) = metadata(&[
+            row.clone(),
+            row.replace(",1,", ",one,"),
+            row.replace(HASH, &HASH[1..]),
+            row.replace("True", "yes"),
+            row.replace("192.0.2.1", "192.0.2"),
+            row.replace(",2,", ",,"),
+            row.replace(",n,", ",\"n,"),
+            format!("{row},"),
+            row.replace('n', "\0"),
+            String::new(),
+            row.to_uppercase().replace("TRUE", "True"),
+            row.replace("True", "Tru"),
+        ]);
+        assert_eq!(rows.iter().map(|row| row.0).collect::<Vec<_>>(), [2, 12]);
+        assert!(rows[1].1.starts_with(HASH));
+        assert_eq!(
+            rejects,
+            [
+                "3 file_count is not a whole number from 0",
+                "4 infohash is not 40 hex digits",
+                "5 metadata_ok is not True or False",
+                "6 peer_ip is not an IP address",
+                "7 total_bytes is empty",
+                "8 a quote that does not end before the next comma",
+                "9 9 fields instead of 8",
+                "10 zero bytes",
+                "13 metadata_ok is not True or False",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_last_line_without_its_end_is_a_row_only_if_nothing_can_lack() {
+        let whole = format!("{HASH},n,1,2,3,192.0.2.1,80,True");
+        assert_eq!(metadata(std::slice::from_ref(&whole)).0.len(), 1);
+        let peers = format!("{HASH},192.0.2.1,688");
+        let (rows, rejects) = read(peers.as_bytes(), Layout::own(Form::PeerList));
+        assert!(rows.is_empty());
+        assert_eq!(rejects.first[0].fault, Fault::Torn);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_rows_rejects_or_nothing(bytes in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b','), Just(b'\n'), Just(b'"'), Just(b'0')], 0..300)) {
+            for form in Form::ALL {
+                let (rows, rejects) = read(&bytes, Layout::own(form));
+                let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && line != b"\r");
+                let lines = lines.count() as u64;
+                // What ends a file as `\r` without `\n` is a line of its own.
+                prop_assert!(rows.len() as u64 + rejects.count <= lines + 1);
+                prop_assert!(rows.len() as u64 + rejects.count + 1 >= lines);
+            }
+        }
+
+        #[test]
+        fn rows_of_ours_come_back(name in "[a-z,\" ]{0,9}", count: u64, ip: std::net::IpAddr, port: u16, ok: bool) {
+            let torrent = ok.then_some(store::metadata::Torrent { name: &name, file_count: count, total_bytes: 7, piece_length: 1 });
+            let peer = std::net::SocketAddr::new(ip, port.max(1));
+            let entry = store::metadata::Entry { info_hash: wire::InfoHash::new([7; 20]), torrent, peers: &[peer] };
+            let mut text = Vec::new();
+            store::metadata::put_block(&entry, &mut text);
+            let mut scan = Scan::new(&text[..], Layout::own(Form::Metadata), Share::default());
+            let mut values = 0;
+            scan.rows(1, |row| {
+                let want = [
+                    if ok && !name.is_empty() { Value::Text(&name) } else { Value::Null },
+                    Value::Count(if ok { count } else { 0 }),
+                ];
+                values += u32::from(row.values[1..3] == want && row.values[7] == Value::Flag(ok));
+            }).unwrap();
+            prop_assert_eq!(values, 1);
+        }
+    }
+}

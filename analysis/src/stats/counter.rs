@@ -286,3 +286,53 @@ fn is_header(line: &[u8]) -> bool {
             .and_then(|line| Layout::of(line).ok())
             .is_some_and(|layout| layout.form == Form::Metadata)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The recipes, in plain words.
+    fn recipes(bytes: &[u8]) -> (u64, u64, u64) {
+        let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+        let ends = lines.len() as u64 - 1;
+        if lines.last().is_some_and(|last| last.is_empty()) {
+            lines.pop();
+        }
+        let ok = lines.iter().filter(|line| line.ends_with(b",True")).count() as u64;
+        let fields: BTreeSet<_> = lines
+            .iter()
+            .map(|line| line.split(|byte| *byte == b',').next())
+            .collect();
+        (ends, ok, fields.len() as u64)
+    }
+
+    proptest! {
+        #[test]
+        fn any_lines_in_any_pieces_are_counted_as_the_recipes_do(
+            lines in proptest::collection::vec("((0{39}[0-3a-cA-C](,|x)?)|x|)(,,0,0,0,,)?(,True|,False|,Tru|)\r?", 0..12),
+            ended: bool, pieces in 1usize..40, at in 0usize..12,
+        ) {
+            let mut text = lines.join("\n");
+            if ended && !text.is_empty() {
+                text.push('\n');
+            }
+            let feed = |text: &[u8]| {
+                let mut counter = Counter::new([3, 5], 0);
+                for piece in text.chunks(pieces) {
+                    counter.feed(piece).unwrap();
+                }
+                counter
+            };
+            let figures = feed(text.as_bytes()).finish();
+            prop_assert_eq!((figures.lines, figures.true_lines, figures.first_fields), recipes(text.as_bytes()));
+            // The same in two stretches that join where a line begins.
+            let cut = lines.iter().take(at).map(|line| line.len() + 1).sum::<usize>().min(text.len());
+            let (left, right) = text.as_bytes().split_at(cut);
+            let mut joined = feed(left);
+            joined.join(feed(right));
+            prop_assert_eq!(joined.finish(), figures);
+        }
+    }
+}
