@@ -14,4 +14,4 @@
 mod counter;
 mod keys;
 
-pub use counter::{Counter, Figures, NotRow, Why};
+pub use counter::{Counter, Ended, Figures, Kinds, NotRow, Why};

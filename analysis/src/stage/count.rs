@@ -9,13 +9,13 @@ use super::chance::secret;
 use super::error::{BadInput, broken, unreadable};
 use super::source::{Packed, Source, Stretch, What};
 use crate::read::{ENDLESS, Form, Refusal};
-use crate::stats::{Counter, Figures};
+use crate::stats::{Counter, Ended, Figures};
 
 /// Bytes read at once: few system calls, and the second-level cache still has them when they are counted.
 const READ: usize = 256 << 10;
 
-/// Bytes of a table for each infohash, as tables are: some rows each.
-const FOR_EACH: u64 = 400;
+/// Bytes of a table for each infohash: fewer than most tables have, since room that is not used costs nothing.
+const FOR_EACH: u64 = 256;
 
 /// Counts a `metadata.txt`, plain or packed.
 ///
@@ -73,7 +73,29 @@ pub fn count(path: &Path, threads: usize) -> anyhow::Result<Figures> {
             Some(all) => all.join(counter),
         }
     }
-    Ok(all.map(Counter::finish).unwrap_or_default())
+    Ok(all.map(|all| figures(all, threads)).unwrap_or_default())
+}
+
+/// Counts the infohashes, each thread those of its parts.
+fn figures(counter: Counter, threads: usize) -> Figures {
+    let ended = counter.end();
+    let each = Ended::PARTS.div_ceil(threads.max(1));
+    let kinds = thread::scope(|scope| {
+        let counting: Vec<_> = (0..Ended::PARTS)
+            .step_by(each)
+            .map(|begin| {
+                let parts = begin..(begin + each).min(Ended::PARTS);
+                let (ended, again) = (&ended, parts.clone());
+                (scope.spawn(move || ended.kinds(parts)), again)
+            })
+            .collect();
+        let kinds = counting.into_iter();
+        // What a thread failed to do is done here.
+        kinds
+            .map(|(thread, parts)| thread.join().unwrap_or_else(|_| ended.kinds(parts)))
+            .collect::<Vec<_>>()
+    });
+    ended.figures(&kinds)
 }
 
 /// The stretches of a file, moved to where lines begin.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::hash::Hasher;
+use std::ops::Range;
 
 use memchr::memchr_iter;
 use siphasher::sip128::{Hasher128, SipHasher24};
@@ -61,8 +62,7 @@ pub enum Why {
 
 /// Counts a stretch of whole lines, given in pieces of any size. Counters of stretches that follow one another add up ([`Counter::join`]).
 ///
-/// Memory: 24 bytes for each infohash, the table up to three quarters full and at least three eighths; 16 for each other first field; the
-/// longest line.
+/// Memory: up to 100 bytes for each infohash, and 100 MB; 16 for each other first field; the longest line.
 #[derive(Debug)]
 pub struct Counter {
     figures: Figures,
@@ -93,7 +93,7 @@ const NO_RUN: Run = Run {
 
 impl Counter {
     /// `secret` is nobody's to foresee, and the same in counters that are joined.
-    /// There is room for so many infohashes before the table grows.
+    /// With room for about so many infohashes from the start.
     pub fn new(secret: [u64; 2], room: usize) -> Self {
         Self {
             figures: Figures::default(),
@@ -165,14 +165,16 @@ impl Counter {
     }
 
     /// What was counted; a last line without its end is counted now.
-    pub fn finish(mut self) -> Figures {
+    pub fn finish(self) -> Figures {
+        let ended = self.end();
+        let all = ended.kinds(0..Ended::PARTS);
+        ended.figures(&[all])
+    }
+
+    /// No more comes. A last line without its end is counted now.
+    pub fn end(mut self) -> Ended {
         self.close();
-        let sets = std::mem::take(&mut self.keys);
-        let [fields, infohashes, ok] = keys::counts(sets, [FIELD, ROW, ROW | OK]);
-        self.figures.first_fields = fields + self.others.len() as u64;
-        self.figures.infohashes = infohashes;
-        self.figures.infohashes_with_metadata = ok;
-        self.figures
+        Ended(self)
     }
 
     fn close(&mut self) {
@@ -268,6 +270,37 @@ impl Counter {
         let mut hasher = SipHasher24::new_with_keys(self.secret[0], self.secret[1]);
         hasher.write(field);
         self.others.insert(hasher.finish128().as_u128());
+    }
+}
+
+/// All is counted but how many infohashes are different: that is asked part by part, by as many threads as there are.
+#[derive(Debug)]
+pub struct Ended(Counter);
+
+/// Of the infohashes of some parts: those that are first fields, that have rows, that have a row with metadata.
+#[derive(Clone, Copy, Debug)]
+pub struct Kinds([u64; 3]);
+
+impl Ended {
+    /// Parts that there are.
+    pub const PARTS: usize = keys::PARTS;
+
+    /// Counts the infohashes of some parts.
+    pub fn kinds(&self, parts: Range<usize>) -> Kinds {
+        Kinds(keys::counts(&self.0.keys, parts, [FIELD, ROW, ROW | OK]))
+    }
+
+    /// All figures; `kinds` are those of all parts.
+    pub fn figures(self, kinds: &[Kinds]) -> Figures {
+        let Counter {
+            mut figures, others, ..
+        } = self.0;
+        let [fields, infohashes, ok] =
+            [0, 1, 2].map(|kind: usize| kinds.iter().filter_map(|Kinds(of)| of.get(kind)).sum::<u64>());
+        figures.first_fields = fields + others.len() as u64;
+        figures.infohashes = infohashes;
+        figures.infohashes_with_metadata = ok;
+        figures
     }
 }
 

@@ -1,4 +1,10 @@
-//! Which infohashes there are, with what is known of each, 24 bytes a place.
+//! Which infohashes there are, with what is known of each, 24 bytes a note.
+//!
+//! A note is written to the list of its part, by a hash of the key; a list is gone through when all notes are there, or when it is twice as
+//! long as it has different keys. So memory is written from the first place to the last, and the table that tells keys apart is of one
+//! part only, small enough for the processor's caches: a table of all keys would be looked up in memory that no cache has, key by key.
+
+use std::ops::Range;
 
 /// It stood at the beginning of a line as it is, in small letters.
 pub(super) const FIELD: u32 = 1;
@@ -11,182 +17,130 @@ pub(super) const OK: u32 = 4;
 pub(super) type Key = (u64, u64, u32);
 
 /// A key and its marks, these in the low half of the last word.
-type Place = [u64; 3];
+type Note = [u64; 3];
 
-/// The mark of an empty place. Not of zeros: of those the system would give one page for all, and take it back, at several times the cost,
-/// when a place is first read and then written.
-const VACANT: Place = [0, 0, 1 << 31];
+/// An empty place of a table: a mark that no note has.
+const VACANT: Note = [0, 0, 1 << 31];
 
-const fn key_part(place: &Place) -> (u64, u64, u64) {
-    (place[0], place[1], place[2] >> 32)
+const fn key_part(note: &Note) -> (u64, u64, u64) {
+    (note[0], note[1], note[2] >> 32)
 }
 
-const fn marks_part(place: &Place) -> u64 {
-    place[2] & (VACANT[2] - 1)
-}
+/// Parts, by the first bits of the hash.
+pub(super) const PARTS: usize = 1 << PART_BITS;
+const PART_BITS: u32 = 8;
 
-const fn is_vacant(place: &Place) -> bool {
-    place[2] & VACANT[2] != 0
-}
+/// Notes of a part before it is worth while to look for keys that came again.
+const FEW: usize = 1 << 14;
 
-/// Keys that wait until there are so many: then their places are looked at together, before any is used.
-const WAITING: usize = 256;
-
-/// A set of keys with marks: open addressing, at most three quarters full.
-///
-/// Places are in the order of the hashes, so that one set is poured into another, and into a larger one, from its first place to its last:
-/// memory is walked, not jumped about in. Keys as they come do jump, each to memory that no cache has; a loop that only reads lets
-/// the processor fetch many of these at once, three times as fast as one after the other.
+/// Notes of keys, by part.
 #[derive(Debug)]
 pub(super) struct Keys {
-    places: Vec<Place>,
-    /// Bits of a hash that name a place.
-    bits: u32,
-    used: usize,
-    waiting: Vec<(u64, Place)>,
+    parts: Vec<Part>,
     secret: [u64; 2],
-    /// What the loop that only reads has read, so that it is not left out as useless.
-    read: u64,
+}
+
+#[derive(Clone, Default, Debug)]
+struct Part {
+    notes: Vec<Note>,
+    /// When there are so many, those of one key become one.
+    limit: usize,
 }
 
 impl Keys {
-    /// With room for so many keys before it grows. `secret` is nobody's to foresee: with it nobody can choose infohashes that all want one
-    /// place.
+    /// With room for so many notes before lists must be moved. `secret` is nobody's to foresee: with it nobody can choose infohashes that all want
+    /// one place.
     pub(super) fn new(secret: [u64; 2], room: usize) -> Self {
-        let bits = (room / 3 * 4).max(1 << 10).next_power_of_two().ilog2();
+        let part = || Part {
+            notes: Vec::with_capacity(room / PARTS),
+            limit: FEW.max(room / PARTS),
+        };
         Self {
-            places: vec![VACANT; 1 << bits],
-            bits,
-            used: 0,
-            waiting: Vec::with_capacity(WAITING),
+            parts: (0..PARTS).map(|_| part()).collect(),
             secret,
-            read: 0,
         }
     }
 
     /// Adds marks to a key.
     pub(super) fn mark(&mut self, (a, b, c): Key, marks: u32) {
-        let place = [a, b, u64::from(c) << 32 | u64::from(marks)];
-        self.waiting.push((self.hash(&place), place));
-        if self.waiting.len() == WAITING {
-            self.settle();
+        let note = [a, b, u64::from(c) << 32 | u64::from(marks)];
+        let part = (hash(self.secret, &note) >> (64 - PART_BITS)) as usize;
+        let Some(part) = self.parts.get_mut(part) else { return };
+        part.notes.push(note);
+        if part.notes.len() >= part.limit {
+            let mut table = Table::default();
+            table.fill(self.secret, &[&part.notes]);
+            part.notes.clear();
+            part.notes.extend(table.notes());
+            part.limit = FEW.max(2 * part.notes.len());
         }
-    }
-
-    /// Puts those that wait where they belong.
-    fn settle(&mut self) {
-        while (self.used + WAITING) * 4 >= self.places.len() * 3 {
-            self.grow();
-        }
-        for (hash, _) in &self.waiting {
-            self.read ^= self.places.get(self.place_of(*hash)).map_or(0, |place| place[2]);
-        }
-        let mut waiting = std::mem::take(&mut self.waiting);
-        for (hash, place) in waiting.drain(..) {
-            self.put(hash, place);
-        }
-        self.waiting = waiting;
-    }
-
-    fn put(&mut self, hash: u64, new: Place) {
-        let mask = self.places.len() - 1;
-        let mut at = self.place_of(hash);
-        while let Some(place) = self.places.get_mut(at) {
-            if is_vacant(place) {
-                *place = new;
-                self.used += 1;
-                return;
-            }
-            if key_part(place) == key_part(&new) {
-                place[2] |= new[2];
-                return;
-            }
-            at = (at + 1) & mask;
-        }
-    }
-
-    const fn place_of(&self, hash: u64) -> usize {
-        (hash >> (64 - self.bits)) as usize
-    }
-
-    /// A hash of the key under the secret: products of 128 bits, folded.
-    fn hash(&self, place: &Place) -> u64 {
-        let fold = |a: u64, b: u64| {
-            let product = u128::from(a) * u128::from(b);
-            (product as u64) ^ ((product >> 64) as u64)
-        };
-        let [one, two] = self.secret;
-        let half = fold(place[0] ^ one, place[1] ^ two);
-        fold(half ^ (place[2] >> 32) ^ two, one | 1)
-    }
-
-    fn grow(&mut self) {
-        self.bits += 1;
-        let old = std::mem::replace(&mut self.places, vec![VACANT; 1 << self.bits]);
-        self.used = 0;
-        self.pour(&old);
-    }
-
-    /// Takes the places of another table, for which there is room.
-    fn pour(&mut self, places: &[Place]) {
-        for place in places.iter().filter(|place| !is_vacant(place)) {
-            self.put(self.hash(place), *place);
-        }
-    }
-
-    /// Takes all that another set of the same secret has.
-    fn unite(&mut self, other: &Self) {
-        // Room first: keys in the order of their hashes would fill the first places of a small table beyond measure.
-        while (self.used + other.used) * 4 >= self.places.len() * 3 {
-            self.grow();
-        }
-        self.pour(&other.places);
-    }
-
-    /// What is known of a key.
-    fn marks(&self, key: &Place) -> u64 {
-        let mask = self.places.len() - 1;
-        let mut at = self.place_of(self.hash(key));
-        while let Some(place) = self.places.get(at) {
-            if is_vacant(place) {
-                break;
-            }
-            if key_part(place) == key_part(key) {
-                return marks_part(place);
-            }
-            at = (at + 1) & mask;
-        }
-        0
     }
 }
 
-/// For each of these masks, keys that have all of its marks in one of the sets or in several together; the sets are of one secret.
-pub(super) fn counts<const N: usize>(mut sets: Vec<Keys>, masks: [u32; N]) -> [u64; N] {
-    let mut counts = [0; N];
-    let mut add = |marks: u64, before: u64| {
-        for (count, mask) in counts.iter_mut().zip(masks.map(u64::from)) {
-            *count += u64::from(marks & mask == mask && before & mask != mask);
-        }
+/// A hash of the key under the secret: products of 128 bits, folded.
+fn hash(secret: [u64; 2], note: &Note) -> u64 {
+    let fold = |a: u64, b: u64| {
+        let product = u128::from(a) * u128::from(b);
+        (product as u64) ^ ((product >> 64) as u64)
     };
-    sets.iter_mut().for_each(Keys::settle);
-    let Some(mut all) = sets.pop() else { return counts };
-    // One set is only looked at: of two none has to grow.
-    let last = sets.pop();
-    for other in &sets {
-        all.unite(other);
-    }
-    for place in &all.places {
-        add(marks_part(place), 0);
-    }
-    for place in last
-        .iter()
-        .flat_map(|last| &last.places)
-        .filter(|place| !is_vacant(place))
-    {
-        let before = all.marks(place);
-        add(before | marks_part(place), before);
+    let [one, two] = secret;
+    let half = fold(note[0] ^ one, note[1] ^ two);
+    fold(half ^ (note[2] >> 32) ^ two, one | 1)
+}
+
+/// For each of these masks, keys of these parts that have all of its marks, in one of the sets or in several together. The sets are of one
+/// secret.
+pub(super) fn counts<const N: usize>(sets: &[Keys], parts: Range<usize>, masks: [u32; N]) -> [u64; N] {
+    let mut counts = [0; N];
+    let Some(first) = sets.first() else { return counts };
+    let mut table = Table::default();
+    for part in parts {
+        let lists = sets.iter().filter_map(|set| set.parts.get(part));
+        let lists: Vec<&[Note]> = lists.map(|part| &part.notes[..]).collect();
+        table.fill(first.secret, &lists);
+        for note in table.notes() {
+            for (count, mask) in counts.iter_mut().zip(masks.map(u64::from)) {
+                *count += u64::from(note[2] & mask == mask);
+            }
+        }
     }
     counts
+}
+
+/// Tells the keys of a part apart: open addressing, at most half full.
+#[derive(Default, Debug)]
+struct Table {
+    places: Vec<Note>,
+}
+
+impl Table {
+    /// Takes these notes and no others; those of one key become one.
+    fn fill(&mut self, secret: [u64; 2], lists: &[&[Note]]) {
+        let notes: usize = lists.iter().map(|list| list.len()).sum();
+        let size = (2 * notes).next_power_of_two().max(2);
+        self.places.clear();
+        self.places.resize(size, VACANT);
+        let (mask, shift) = (size - 1, 64 - size.ilog2());
+        for note in lists.iter().copied().flatten() {
+            // The first bits are those of the part, and the same for all.
+            let mut at = (hash(secret, note) << PART_BITS >> shift) as usize;
+            while let Some(place) = self.places.get_mut(at) {
+                if *place == VACANT {
+                    *place = *note;
+                    break;
+                }
+                if key_part(place) == key_part(note) {
+                    place[2] |= note[2];
+                    break;
+                }
+                at = (at + 1) & mask;
+            }
+        }
+    }
+
+    fn notes(&self) -> impl Iterator<Item = &Note> {
+        self.places.iter().filter(|place| **place != VACANT)
+    }
 }
 
 /// 40 hex digits as they stand, eight in a number, the first in its highest byte.
@@ -279,9 +233,9 @@ mod tests {
     }
 
     #[test]
-    fn a_set_holds_each_key_once_with_all_its_marks() {
+    fn each_key_is_counted_once_with_all_its_marks() {
         let secret = [0x1234_5678_9abc_def1, 0x0fed_cba9_8765_4321];
-        let (mut one, mut two) = (Keys::new(secret, 0), Keys::new(secret, 50_000));
+        let (mut one, mut two) = (Keys::new(secret, 0), Keys::new(secret, 0));
         for number in 0..20_000u64 {
             one.mark((number, 0, 0), FIELD);
             two.mark((number + 10_000, 0, 0), FIELD | ROW);
@@ -292,11 +246,27 @@ mod tests {
         let mut three = Keys::new(secret, 0);
         three.mark((5, 0, 0), ROW);
         three.mark((6, 0, 0), FIELD);
-        assert_eq!(counts(vec![three], masks), [1, 1, 0, 0]);
-        let mut three = Keys::new(secret, 0);
-        three.mark((5, 0, 0), ROW | OK);
-        three.mark((6, 0, 0), FIELD);
-        assert_eq!(counts(vec![one, two, three], masks), [30_000, 40_001, 20_001, 20_001]);
-        assert_eq!(counts(Vec::new(), masks), [0; 4]);
+        let sets = [three];
+        assert_eq!(counts(&sets, 0..PARTS, masks), [1, 1, 0, 0]);
+        let [mut three] = sets;
+        three.mark((5, 0, 0), OK);
+        let sets = [one, two, three];
+        assert_eq!(counts(&sets, 0..PARTS, masks), [30_000, 40_001, 20_001, 20_001]);
+        let halves = [0..PARTS / 2, PARTS / 2..PARTS].map(|parts| counts(&sets, parts, masks));
+        assert!(halves.iter().all(|half| half[0] > 10_000));
+        assert_eq!(halves[0][0] + halves[1][0], 30_000);
+        assert_eq!(counts(&[], 0..PARTS, masks), [0; 4]);
+    }
+
+    #[test]
+    fn keys_that_come_again_and_again_take_no_more_room() {
+        let mut keys = Keys::new([3, 5], 10_000);
+        for round in 0..40_000u64 {
+            for key in 0..3 {
+                keys.mark((key, 1, 2), if round == 17 { OK } else { ROW });
+            }
+        }
+        assert!(keys.parts.iter().all(|part| part.notes.len() <= FEW));
+        assert_eq!(counts(&[keys], 0..PARTS, [ROW, ROW | OK]), [3, 3]);
     }
 }
