@@ -29,6 +29,7 @@ pub mod cli;
 pub mod estimate;
 #[cfg(feature = "cli")]
 pub mod generate;
+mod hex;
 pub mod incidence;
 pub mod population;
 pub mod rank;

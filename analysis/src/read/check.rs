@@ -1,9 +1,10 @@
 //! Fields as values.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use super::form::Kind;
 use super::scan::Value;
+use crate::hex;
 
 /// What a field says, if it is of that kind; `text` is not empty.
 pub(super) fn value(kind: Kind, text: &str) -> Option<Value<'_>> {
@@ -30,10 +31,17 @@ pub(super) fn value(kind: Kind, text: &str) -> Option<Value<'_>> {
 
 /// 40 hex digits, lower-case: what has capitals was made lower-case before.
 fn is_hash(text: &str) -> bool {
-    text.len() == 40
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    digits(text).is_some_and(|(_, small)| small)
+}
+
+/// Whether it is 40 hex digits with capitals.
+pub(super) fn has_capitals(text: &str) -> bool {
+    digits(text).is_some_and(|(_, small)| !small)
+}
+
+fn digits(text: &str) -> Option<(hex::Key, bool)> {
+    let digits = hex::digits(text.as_bytes()).filter(|_| text.len() == 40)?;
+    hex::key_of(&digits)
 }
 
 fn number(text: &str) -> Option<u64> {
@@ -54,15 +62,42 @@ fn number(text: &str) -> Option<u64> {
 }
 
 fn is_ip(text: &str) -> bool {
-    if text.len() <= 15 && text.parse::<Ipv4Addr>().is_ok() {
-        return true;
+    is_ipv4(text.as_bytes()) || text.trim().parse::<IpAddr>().is_ok()
+}
+
+/// Four numbers up to 255 without leading zeros: most addresses, in half the time of the standard library, which also says which.
+fn is_ipv4(text: &[u8]) -> bool {
+    let (mut dots, mut number, mut length) = (0, 0, 0);
+    for byte in text {
+        match byte {
+            b'0'..=b'9' if length == 0 || (length < 3 && number > 0) => {
+                number = number * 10 + u32::from(byte - b'0');
+                length += 1;
+            }
+            b'.' if length > 0 && number <= 255 => {
+                dots += 1;
+                (number, length) = (0, 0);
+            }
+            _ => return false,
+        }
     }
-    text.trim().parse::<IpAddr>().is_ok()
+    dots == 3 && length > 0 && number <= 255
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn ipv4_is_what_the_standard_library_takes_for_it(text in "[0-9.]{0,16}|([0-9]{1,3}[.]){3}[0-9]{1,3}|((0|1?[0-9]{1,2}|2[0-9]{2})[.]?){4}") {
+            prop_assert_eq!(is_ipv4(text.as_bytes()), text.parse::<Ipv4Addr>().is_ok());
+        }
+    }
 
     #[test]
     fn fields_are_values_of_their_kind_or_nothing() {

@@ -13,6 +13,9 @@ use super::reject::{Fault, Reject, Rejects};
 /// Fields that a line may have.
 pub const COLUMNS_MAX: usize = 32;
 
+/// Columns of the widest form.
+const WIDEST: usize = 14;
+
 /// What stands in a field.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Value<'a> {
@@ -179,7 +182,7 @@ fn row(
         return Err(Fault::Zeros);
     }
     let text = std::str::from_utf8(line).map_err(|_| Fault::Utf8)?;
-    let mut fields = [const { Cow::Borrowed("") }; COLUMNS_MAX];
+    let mut fields = [const { Cow::Borrowed("") }; WIDEST];
     let found = split(text, layout, &mut fields)?;
     if found != layout.fields {
         let want = layout.fields;
@@ -190,7 +193,7 @@ fn row(
         });
     }
     let columns = layout.form.columns();
-    let mut values = [Value::Null; COLUMNS_MAX];
+    let mut values = [Value::Null; WIDEST];
     for ((column, field), slot) in columns.iter().zip(&fields).zip(&mut values) {
         let (kind, name) = (column.kind, column.name);
         if !field.is_empty() {
@@ -213,17 +216,13 @@ fn row(
 }
 
 /// Puts the fields of a line where their columns are; how many there are.
-fn split<'a>(line: &'a str, layout: &Layout, fields: &mut [Cow<'a, str>; COLUMNS_MAX]) -> Result<usize, Fault> {
+fn split<'a>(line: &'a str, layout: &Layout, fields: &mut [Cow<'a, str>; WIDEST]) -> Result<usize, Fault> {
+    let columns = layout.form.columns();
     let mut found = 0;
     let mut put = |field: Cow<'a, str>| {
         if let Some(at) = layout.column(found) {
-            let capitals = layout
-                .form
-                .columns()
-                .get(at)
-                .is_some_and(|column| column.kind == Kind::Hash)
-                && field.bytes().any(|byte| byte.is_ascii_uppercase());
-            let field = if capitals {
+            let is_hash = columns.get(at).is_some_and(|column| column.kind == Kind::Hash);
+            let field = if is_hash && check::has_capitals(&field) {
                 Cow::Owned(field.to_ascii_lowercase())
             } else {
                 field

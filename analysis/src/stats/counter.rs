@@ -8,6 +8,7 @@ use memchr::memchr_iter;
 use siphasher::sip128::{Hasher128, SipHasher24};
 
 use super::keys::{self, FIELD, Keys, OK, ROW};
+use crate::hex;
 use crate::read::{ENDLESS, Form, Layout, Refusal, SHOWN};
 
 /// What was counted.
@@ -73,7 +74,7 @@ pub struct Counter {
     /// A line whose end is still to come.
     torn: Vec<u8>,
     /// What the line before began with, if it was an infohash and a comma.
-    before: Option<keys::Digits>,
+    before: Option<hex::Digits>,
     run: Run,
     secret: [u64; 2],
 }
@@ -81,7 +82,7 @@ pub struct Counter {
 /// Lines after one another that begin with the same 40 hex digits and a comma: marked at the end of the run.
 #[derive(Clone, Copy, Debug)]
 struct Run {
-    key: keys::Key,
+    key: hex::Key,
     /// 0 is none to be marked.
     marks: u32,
 }
@@ -185,7 +186,7 @@ impl Counter {
         self.end_run();
     }
 
-    fn mark(&mut self, key: keys::Key, marks: u32) {
+    fn mark(&mut self, key: hex::Key, marks: u32) {
         if let Some(keys) = self.keys.first_mut() {
             keys.mark(key, marks);
         }
@@ -203,19 +204,19 @@ impl Counter {
         let figures = &mut self.figures;
         figures.lines += u64::from(ended);
         figures.true_lines += u64::from(line.ends_with(b",True"));
-        let digits = keys::digits(line).filter(|_| line.get(40) == Some(&b','));
+        let digits = hex::digits(line).filter(|_| line.get(40) == Some(&b','));
         match (digits, self.before) {
-            (Some(digits), Some(before)) if keys::are_same(&digits, &before) => self.body(line, ended),
+            (Some(digits), Some(before)) if hex::are_same(&digits, &before) => self.body(line, ended),
             _ => self.other_line(line, digits, ended),
         }
     }
 
     /// A line that does not begin as the one before; its digits, if there may be some and a comma behind them.
-    fn other_line(&mut self, line: &[u8], digits: Option<keys::Digits>, ended: bool) {
+    fn other_line(&mut self, line: &[u8], digits: Option<hex::Digits>, ended: bool) {
         self.end_run();
         self.before = None;
         if let Some(digits) = digits
-            && let Some((key, small)) = keys::key_of(&digits)
+            && let Some((key, small)) = hex::key_of(&digits)
         {
             self.before = Some(digits);
             self.run = Run {
@@ -228,7 +229,7 @@ impl Counter {
             return self.body(line, ended);
         }
         let field = line.split(|byte| *byte == b',').next().unwrap_or_default();
-        match keys::digits(field).and_then(|digits| keys::key_of(&digits)) {
+        match hex::digits(field).and_then(|digits| hex::key_of(&digits)) {
             Some((key, true)) if field.len() == 40 => self.mark(key, FIELD),
             _ => self.other_field(field),
         }
