@@ -507,3 +507,43 @@ fn bad_input_is_one_line_and_exit_code_2() {
         assert_eq!(code, 2, "{args:?}: {line}");
     }
 }
+
+#[test]
+fn analyze_is_the_program_beside_this_one_and_told_how_to_be_built_if_there_is_none() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = TempDir::new().unwrap();
+    let own = folder.path().join("estudely");
+    // A link has the folder's path; where the folder is on another file system only a copy has.
+    fs::hard_link(env!("CARGO_BIN_EXE_estudely"), &own)
+        .or_else(|_| fs::copy(env!("CARGO_BIN_EXE_estudely"), &own).map(drop))
+        .unwrap();
+    let analyze = |words: &[&str]| {
+        let mut command = Command::new(&own);
+        command
+            .current_dir(folder.path())
+            .env("PATH", "")
+            .arg("analyze")
+            .args(words);
+        command.output().unwrap()
+    };
+    let output = analyze(&["stats", "--threads", "2", "metadata.txt"]);
+    assert_eq!(output.status.code(), Some(2));
+    let errors = text(&output.stderr);
+    assert!(
+        errors.starts_with("estudely: no estudely-analyze beside this program or on PATH; build it: cargo build"),
+        "{errors}"
+    );
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+
+    let beside = folder.path().join("estudely-analyze");
+    fs::write(&beside, "#!/bin/sh\necho \"$@\"\nexit 7\n").unwrap();
+    fs::set_permissions(&beside, fs::Permissions::from_mode(0o755)).unwrap();
+    for words in [&["stats", "--threads", "2", "-"][..], &["--help"], &[]] {
+        let output = analyze(words);
+        assert_eq!(
+            (text(&output.stdout), output.status.code()),
+            (format!("{}\n", words.join(" ")), Some(7))
+        );
+    }
+}
