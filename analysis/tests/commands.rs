@@ -76,6 +76,15 @@ fn files_that_are_no_tables_are_told_in_one_line_with_code_2() {
     ] {
         assert_eq!(refused(dir.path(), &words), told);
     }
+    put(
+        "types.txt",
+        format!("{HEADER}\n{}\n", row(1, "192.0.2.1").replace("100", "many")).as_bytes(),
+    );
+    let anonymize = ["anonymize", "types.txt", "--output", "out", "--how", "hash"];
+    assert_eq!(
+        refused(dir.path(), &anonymize),
+        "types.txt:2: total_bytes is not a whole number from 0; of the first 2 lines none is a row"
+    );
     let torn = refused(dir.path(), &["stats", "torn.txt.gz"]);
     assert!(
         torn.starts_with("torn.txt.gz:1: damaged where it is packed, or cut short"),

@@ -60,6 +60,7 @@ pub fn find<P: AsRef<Path>>(named: &[P]) -> anyhow::Result<Found> {
             found.empty.push(path);
             continue;
         }
+        source.try_rows()?;
         source.crawl = crawls.of(&real, source.form());
         found.sources.push(source);
     }

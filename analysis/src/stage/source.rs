@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use store::{LINE_MAX, Packing};
 
 use super::error::{BadInput, broken, unreadable};
-use crate::read::{Form, Layout, Refusal, Scan, Share};
+use crate::read::{Fault, Form, Layout, Refusal, Scan, Share};
 
 /// How a file is packed.
 pub use store::Packing as Packed;
@@ -99,6 +99,32 @@ impl Source {
         }
         let layout = layout_of(&head).map_err(|refusal| BadInput::at(path, Some(1), &refusal.to_string()))?;
         Ok(of(What::Csv(layout), packed))
+    }
+
+    /// Reads the first lines: a file of which not one of them is a row is another table under our header, or spoiled from the start.
+    ///
+    /// # Errors
+    ///
+    /// [`BadInput`] with the first fault; other errors are the disk's.
+    pub(super) fn try_rows(&self) -> anyhow::Result<()> {
+        const FIRST: u64 = 1 << 20;
+        let What::Csv(layout) = &self.what else { return Ok(()) };
+        let whole = Stretch {
+            begin: 0,
+            end: self.bytes,
+        };
+        let (input, share) = self.input(whole)?;
+        let mut scan = Scan::new(input.take(FIRST), layout.clone(), share);
+        scan.rows(1, |_| {})
+            .map_err(|error| self.broken(whole, scan.lines(), error))?;
+        match scan.rejects().first.first() {
+            // A run that was killed early, or where the first lines were cut off here.
+            Some(reject) if scan.count() == 0 && reject.fault != Fault::Torn => {
+                let what = format!("{}; of the first {} lines none is a row", reject.fault, scan.lines());
+                Err(BadInput::at(&self.path, Some(reject.line), &what).into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Its form, if it is CSV.
