@@ -63,7 +63,7 @@ pub enum Why {
 
 /// Counts a stretch of whole lines, given in pieces of any size. Counters of stretches that follow one another add up ([`Counter::join`]).
 ///
-/// Memory: up to 100 bytes for each infohash, and 100 MB; 16 for each other first field; the longest line.
+/// Memory: up to 48 bytes for each infohash, or 100 MB if that is more; 16 for each other first field; the longest line.
 #[derive(Debug)]
 pub struct Counter {
     figures: Figures,
