@@ -27,7 +27,7 @@ use crate::job::{crawl, harvest};
 
 pub use engine::{engine, web};
 pub use mode::{has_retries, pool_of_a_crawl, sampling_of_a_crawl};
-pub use stage::{DESCRIPTORS, DISK, HOST, LAB_HOST};
+pub use stage::{DESCRIPTORS, DISK, HOST, LAB_HOST, RESOLVE_WITHIN};
 pub use streams::streams;
 pub use torrent::{HASH_RUN, HASH_TICK, hash_threads};
 
@@ -362,9 +362,6 @@ pub fn frontier(net: &Net, retries: bool) -> frontier::Config {
     }
 }
 
-/// Routers are looked up for this long, all together.
-pub const RESOLVE_WITHIN: Duration = Duration::from_secs(10);
-
 /// How often observations are handed over to be written: what a kill costs.
 pub const RECORD_EVERY: Duration = Duration::from_secs(1);
 
@@ -551,6 +548,8 @@ pub fn harvest(net: &Net, peers_per_infohash: u32) -> harvest::Limits {
         works: net.line.works,
         peers_per_infohash: if peers == 0 { usize::MAX } else { peers },
         flows_per_work: 8,
+        // Peers need little room so long as queries do not take it all: of 2,048 endpoints 17 lapse each second.
+        flows_for_peers: (net.line.max_flows / 8).min(4 * net.line.connections),
         // What a crawl knows is what the DHT named in an earlier round.
         known_from: Origin::Dht,
     }

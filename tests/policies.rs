@@ -17,7 +17,7 @@ const MLDHT: usize = 4;
 /// Each policy in a world of its own, all from one seed, for as long as its figure takes: the serial one needs hours.
 static OUTCOMES: LazyLock<Vec<Outcome>> = LazyLock::new(|| {
     let run = |policy, hours: &str| {
-        let world = ["--nodes", "1500", "--rate", "100", "--seed", "1", "--hours", hours];
+        let world = ["--nodes", "4000", "--rate", "250", "--seed", "1", "--hours", hours];
         match Cli::parse_from(["estudely", "simulate"].iter().chain(&world)).command {
             Command::Simulate(args) => simulate(&args, policy).unwrap(),
             other => panic!("not a simulation: {other:?}"),

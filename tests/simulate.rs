@@ -9,15 +9,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Parser;
 use estudely::args::{Cli, Command, Policy, SimulateArgs};
+use estudely::job::simulate::held::Held;
 use estudely::job::simulate::load::quantile;
 use estudely::job::simulate::result::Outcome;
 use estudely::job::simulate::{run, simulate, simulate_in};
 use sim::Profile;
-use sim::profile::Liars;
 use store::metadata;
+use world::Member as _;
 
 fn args(flags: &str) -> SimulateArgs {
     let words = ["estudely", "simulate"].into_iter().chain(flags.split(' '));
@@ -49,23 +51,27 @@ fn an_ideal_world_is_found_and_fetched() {
     assert_eq!((outcome.forged, outcome.bans), (0, 0));
 }
 
-/// A hostile world, and of the same world in which nobody lies.
+/// A hostile world, and the same world without the liars.
 fn hostile(nodes: u32, torrents: u32, hours: f64, rate: u32) -> [Outcome; 2] {
     let args = args(&format!(
         "--nodes {nodes} --torrents {torrents} --hours {hours} --rate {rate} --profile hostile"
     ));
     let honest = Profile {
-        liars: Liars::NONE,
+        liars: Profile::hostile().liars.absent(),
         ..Profile::hostile()
     };
     [Profile::hostile(), honest].map(|profile| simulate_in(&args, Policy::Estudely, profile).unwrap())
 }
 
-/// The invariants of 3.3, as far as a crawl alone can break them; memory and stalls besides.
-fn assert_unharmed([hostile, honest]: &[Outcome; 2]) {
+/// The invariants of 3.3: what is told is true, nobody is burdened, nothing grows without bound, nothing stands still, and what
+/// liars take of the yield is little: so many percent of it are left.
+fn assert_unharmed([hostile, honest]: &[Outcome; 2], [infohashes, metadata]: [u64; 2]) {
     let last = hostile.last();
     println!("hostile {last:?}\nhonest {:?}", honest.last());
-    println!("forged {}, bans {}", hostile.forged, hostile.bans);
+    println!(
+        "forged {}, baits {:?}, to the victim {:?}, longest pause {:?}, flooded {}, bans {}",
+        hostile.forged, hostile.baits, hostile.to_victim, hostile.longest_pause, hostile.flooded, hostile.bans
+    );
     assert!(
         hostile.forged * 100 < last.infohashes,
         "{} of {last:?} are forged",
@@ -73,26 +79,40 @@ fn assert_unharmed([hostile, honest]: &[Outcome; 2]) {
     );
     // One query a second and a burst of three, to whatever host: 3,603 in an hour.
     assert!(quantile(&hostile.load, 1.0) <= 3_603);
-    // No stall: something is asked in each stretch of the time.
+    // A host that never answers is left alone: eight ports of it once each, and then a query whenever a rest ends, which is twice
+    // as long each time until it is six hours (config::guard). Two on their way together are two.
+    let (queries, _, burst) = hostile.to_victim;
+    let rests = 8 + last.at / (6 * 3_600);
+    assert!(queries <= 8 + 2 * rests && burst <= 3.1, "{:?}", hostile.to_victim);
+    let [held, bounds] = &hostile.held;
+    for (of, level) in held.iter() {
+        println!("{}: {level} of {}", of.label(), bounds[of]);
+        assert!(level <= bounds[of], "{}: {level} of {}", of.label(), bounds[of]);
+    }
+    assert!(held[Held::Nodes] > 0 && held[Held::Works] > 0, "nothing was told");
+    // A small world is asked out within minutes, and what is left is upkeep: each node of the table once in 15 minutes.
     assert!(
-        hostile.points.windows(2).all(|two| two[1].queries > two[0].queries),
-        "a stall"
+        hostile.longest_pause <= Duration::from_secs(300),
+        "a stall of {:?}",
+        hostile.longest_pause
     );
-    let yields = [hostile, honest].map(|outcome| (outcome.coverage().1, outcome.last().metadata));
-    assert!(yields[0].0 * 10 >= yields[1].0 * 9, "infohashes: {yields:?}");
-    assert!(yields[0].1 * 10 >= yields[1].1 * 9, "metadata: {yields:?}");
+    let yields = [hostile, honest].map(|outcome| (outcome.coverage().1, outcome.true_metadata()));
+    println!("true yield: {yields:?}");
+    assert!(yields[0].0 * 100 >= yields[1].0 * infohashes, "infohashes: {yields:?}");
+    assert!(yields[0].1 * 100 >= yields[1].1 * metadata, "metadata: {yields:?}");
 }
 
+/// Small enough for every day: a flood, baits, sisters, a victim, and all other liars. Each store is seen once, and a fifth of what
+/// it shows is bait, instead of something true.
 #[test]
-#[ignore = "two worlds: minutes in debug"]
 fn liars_cost_a_crawl_little_and_fill_nothing() {
-    assert_unharmed(&hostile(1_500, 8_000, 0.25, 30));
+    assert_unharmed(&hostile(1_500, 8_000, 0.25, 30), [85, 70]);
 }
 
 #[test]
 #[ignore = "a week of virtual time, in release"]
 fn a_week_among_liars() {
-    assert_unharmed(&hostile(20_000, 80_000, 168.0, 50));
+    assert_unharmed(&hostile(5_000, 20_000, 168.0, 50), [90, 90]);
 }
 
 /// A crawl with the flow budget of a line at home, behind a router that has room for little more.
@@ -103,8 +123,8 @@ fn at_home(nodes: u32, hours: f64) {
     let home = outcome.home.unwrap();
     println!("{home:?}");
     assert_eq!((home.overflows, home.punished), (0, 0));
-    // Four fifths of the budget, which is 2,048 endpoints in 120 s. Peers of infohashes in work are dialled beyond it.
-    assert!(home.mean_flows >= 1_638.0, "{home:?}");
+    // The budget is 2,048 endpoints in 120 s. At least four fifths of it are used, and it is kept.
+    assert!(home.mean_flows >= 1_638.0 && home.most_flows <= 2_048, "{home:?}");
     assert!(home.most <= 4_096, "{home:?}");
 }
 

@@ -278,6 +278,11 @@ impl Guard {
         self.flows.touch(now, addr);
     }
 
+    /// Keeps so many endpoints of the flow budget free of queries.
+    pub(crate) fn keep_flows_free(&mut self, endpoints: usize) {
+        self.flows.keep_free(endpoints);
+    }
+
     /// Endpoints touched within the flow window.
     pub fn flows(&mut self, now: Time) -> usize {
         self.flows.open(now)

@@ -65,6 +65,8 @@ pub struct Pool {
     next_conn: u64,
     /// Connections that may be held: the configured number, or fewer while the world has no room for more.
     max_talks: usize,
+    /// Dials that the world allows for now; all, if it never said.
+    dials_allowed: usize,
     hosts: Hosts,
     /// What others may have of us.
     shelf: Shelf,
@@ -97,6 +99,7 @@ impl Pool {
             listeners: 0,
             next_conn: 0,
             max_talks: config.max_connections,
+            dials_allowed: usize::MAX,
             hosts: Hosts::new(seed.derive("fetcher hosts")),
             shelf: Shelf::new(&config.serving, seed.derive("fetcher shelf")),
             given: Given::new(seed.derive("fetcher given")),
@@ -209,6 +212,17 @@ impl Pool {
         }
     }
 
+    /// No more than so many dials until this is called again: whoever would dial waits. It is the caller who polls again when there
+    /// is room.
+    pub const fn allow_dials(&mut self, dials: usize) {
+        self.dials_allowed = dials;
+    }
+
+    /// Whether another connection may be begun.
+    fn may_dial(&self) -> bool {
+        self.talks.len() < self.max_talks && self.dials_allowed > 0
+    }
+
     /// Gives up an infohash, as [`Ending::Cancelled`].
     pub fn cancel(&mut self, now: Time, info_hash: InfoHash) {
         self.end_hunt(now, info_hash, Ending::Cancelled, Failure::Cancelled);
@@ -261,7 +275,7 @@ impl Pool {
                 self.pursue(now, info_hash);
             } else if let Some(host) = self.freed.pop_front() {
                 self.host_is_free(host);
-            } else if self.talks.len() < self.max_talks
+            } else if self.may_dial()
                 && let Some(info_hash) = self.hungry.pop_front()
             {
                 if let Some(hunt) = self.hunts.get_mut(&info_hash) {

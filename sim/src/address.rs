@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use world::Seed;
 
-use crate::dice::Dice;
+use crate::dice::{Dice, Shuffle};
 
 /// A host of the lab: nodes first, then contacts that nobody answers for, then peers.
 pub(crate) type Host = u32;
@@ -14,7 +14,7 @@ pub(crate) type Host = u32;
 /// number are not neighbours in address.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Addresses {
-    dice: Dice,
+    shuffle: Shuffle,
     plan: Plan,
 }
 
@@ -43,7 +43,7 @@ impl Addresses {
 
     pub(crate) fn new(plan: Plan, seed: Seed) -> Self {
         Self {
-            dice: Dice::new(seed, "addresses"),
+            shuffle: Shuffle::new(Dice::new(seed, "addresses"), Self::capacity(plan)),
             plan,
         }
     }
@@ -88,13 +88,7 @@ impl Addresses {
 
     /// The address of a host below [`Self::capacity`].
     pub(crate) fn of(self, host: Host) -> Ipv4Addr {
-        let capacity = Self::capacity(self.plan);
-        let mut number = self.shuffle(host % capacity);
-        // Cycle walking: the shuffle is one-to-one on 24 or 32 bits, so walking on until it falls inside is one-to-one
-        // inside.
-        while number >= capacity {
-            number = self.shuffle(number);
-        }
+        let number = self.shuffle.of(host);
         let (rest, last) = (number / LAST_OCTETS, number % LAST_OCTETS);
         let network = if self.is_internet() {
             let first = SPECIAL
@@ -121,39 +115,7 @@ impl Addresses {
         } else {
             network % 65_536 - 256
         };
-        let mut number = self.unshuffle(rest * LAST_OCTETS + last - 1);
-        while number >= Self::capacity(self.plan) {
-            number = self.unshuffle(number);
-        }
-        Some(number)
-    }
-
-    /// Bits of half a number, and all of them set.
-    fn half(self) -> (u32, u32) {
-        if self.is_internet() { (16, 0xffff) } else { (12, 0xfff) }
-    }
-
-    fn round(self, half: u32, round: u64) -> u32 {
-        (self.dice.bits(u64::from(half), round) & u64::from(self.half().1)) as u32
-    }
-
-    /// Four rounds of a Feistel network on 24 or 32 bits.
-    fn shuffle(self, number: u32) -> u32 {
-        let (bits, mask) = self.half();
-        let (mut left, mut right) = (number >> bits, number & mask);
-        for round in 0..4 {
-            (left, right) = (right, left ^ self.round(right, round));
-        }
-        (left << bits) | right
-    }
-
-    fn unshuffle(self, number: u32) -> u32 {
-        let (bits, mask) = self.half();
-        let (mut left, mut right) = (number >> bits, number & mask);
-        for round in (0..4).rev() {
-            (left, right) = (right ^ self.round(left, round), left);
-        }
-        (left << bits) | right
+        Some(self.shuffle.back(rest * LAST_OCTETS + last - 1))
     }
 }
 

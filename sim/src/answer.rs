@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use wire::bloom::Bloom;
 use wire::compact::{self, Contact};
-use wire::id::Distance;
 use wire::krpc::{Body, Message, Method, Query, Reply, Values, error_code};
 use wire::{InfoHash, NodeId};
 use world::Time;
@@ -14,7 +13,8 @@ use crate::client::{Habits, Order, SAMPLE_MAX, Unheard};
 use crate::dice::Dice;
 use crate::guests::Guests;
 use crate::keys::KeyIndex;
-use crate::nodes::Traits;
+use crate::nearest::Near;
+use crate::nodes::{Knower, Traits};
 use crate::population::Population;
 use crate::sample;
 
@@ -24,8 +24,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) guests: &'a mut Guests,
     pub(crate) node: Host,
     pub(crate) traits: Traits,
-    /// When the node last made a sample that it keeps showing.
-    pub(crate) frozen: &'a mut Option<Time>,
+    /// The sample that the node keeps showing, and when it made it.
+    pub(crate) frozen: &'a mut Option<(Time, Box<[KeyIndex]>)>,
     pub(crate) from: SocketAddr,
     pub(crate) now: Time,
     /// Draws of this answer.
@@ -55,7 +55,7 @@ pub(crate) struct Draft {
     blooms: Option<(Bloom, Bloom)>,
     /// The keys that `samples` shows.
     pub(crate) shown: Vec<KeyIndex>,
-    near: Vec<(Distance, usize)>,
+    near: Vec<Near>,
     picked: Vec<usize>,
 }
 
@@ -163,9 +163,12 @@ impl Asked<'_> {
 
     fn find_node(&self, target: &NodeId, draft: &mut Draft) -> Said {
         let population = self.population;
-        population
-            .nodes
-            .known_to(self.node, &self.habits().buckets, target, &mut draft.near);
+        let knower = Knower {
+            node: self.node,
+            buckets: &self.habits().buckets,
+            now: self.now,
+        };
+        population.nodes.known_to(&knower, target, &mut draft.near);
         put_rumours(population, &draft.near, &mut draft.nodes);
         Said::Reply
     }
@@ -173,9 +176,7 @@ impl Asked<'_> {
     /// A write token for the asker's address: the node's secret is its place in the dice.
     fn token(&self, at: Time, out: &mut Vec<u8>) {
         let period = at.as_secs() / TOKEN_PERIOD_SECS;
-        let dice = Dice::new(self.population.seed, "tokens")
-            .of(u64::from(self.node))
-            .of(period);
+        let dice = self.population.streams.tokens.of(u64::from(self.node)).of(period);
         let address = match self.from.ip() {
             std::net::IpAddr::V4(ip) => u64::from(u32::from(ip)),
             std::net::IpAddr::V6(_) => 0,
@@ -210,7 +211,7 @@ impl Asked<'_> {
         let population = self.population;
         let mut values: Vec<SocketAddr> = self.guests.of(self.now, self.node, infohash).collect();
         let (mut seeds, mut leeches) = (Bloom::new(), Bloom::new());
-        if let Some((held, key)) = population.find_held(self.node, infohash) {
+        if let Some((held, key)) = population.find_held(self.node, infohash, self.now) {
             let filters = scrape && self.traits.scrapes;
             let listed = (0..key.peers)
                 .filter(|rank| held.lists(*rank))
@@ -262,26 +263,22 @@ impl Asked<'_> {
     }
 
     /// A sample of the node's keys (BEP 51): frozen for the interval, as libtorrent and mldht keep it, unless all
-    /// keys fit.
+    /// keys fit. What is frozen stays, though its keys may have gone meanwhile.
     fn sample(&mut self, draft: &mut Draft) {
         let interval = self.habits().interval;
-        let held = self.population.held_by(self.node);
-        let kept = self
-            .frozen
-            .filter(|frozen| self.now.since(*frozen).as_secs() < u64::from(interval) && held.len() >= SAMPLE_MAX);
-        let made = kept.unwrap_or(self.now);
-        *self.frozen = Some(made);
-        let dice = Dice::new(self.population.seed, "samples")
-            .of(u64::from(self.node))
-            .of(made.as_micros());
-        sample::pick(
-            held.len(),
-            SAMPLE_MAX,
-            self.habits().biased_pick,
-            dice,
-            &mut draft.picked,
-        );
-        draft.shown.extend(draft.picked.iter().map(|at| held[*at].key));
+        let held = self.population.held_by(self.node, self.now);
+        let is_fresh = |made: Time| self.now.since(made).as_secs() < u64::from(interval);
+        match &*self.frozen {
+            Some((made, keys)) if is_fresh(*made) && held.len() >= SAMPLE_MAX => draft.shown.extend_from_slice(keys),
+            _ => {
+                let samples = self.population.streams.samples;
+                let dice = samples.of(u64::from(self.node)).of(self.now.as_micros());
+                let biased = self.habits().biased_pick;
+                sample::pick(held.len(), SAMPLE_MAX, biased, dice, &mut draft.picked);
+                draft.shown.extend(draft.picked.iter().map(|at| held[*at].key));
+                *self.frozen = Some((self.now, draft.shown.as_slice().into()));
+            }
+        }
         let keys = self.population.keys.all();
         let hashes = draft
             .shown
@@ -294,12 +291,12 @@ impl Asked<'_> {
 }
 
 /// Appends contacts as compact nodes.
-pub(crate) fn put_rumours(population: &Population, near: &[(Distance, usize)], out: &mut Vec<u8>) {
+pub(crate) fn put_rumours(population: &Population, near: &[Near], out: &mut Vec<u8>) {
     for (_, at) in near {
-        let rumour = population.nodes.rumours()[*at];
+        let rumour = population.nodes.rumours()[*at as usize];
         let contact = Contact {
             id: rumour.id,
-            addr: SocketAddr::from((population.addresses.of(rumour.host), population.config.port)),
+            addr: population.node_addr(rumour.host).into(),
         };
         compact::put_contact(&contact, out);
     }

@@ -35,6 +35,9 @@ pub(crate) struct Call {
     pub(crate) to: SocketAddr,
 }
 
+/// Nodes looked at to find one that is there; the last of them calls whether it is or not.
+const TRIES: usize = 16;
+
 impl Callers {
     const MAX: usize = 16;
     /// A client that asks nothing for so long has left.
@@ -68,6 +71,11 @@ impl Callers {
         }
     }
 
+    /// Where the client is that was known first.
+    pub(crate) fn first(&self) -> Option<SocketAddr> {
+        self.known.first().map(|known| known.addr)
+    }
+
     pub(crate) fn next(&self) -> Option<Time> {
         self.known.iter().map(|known| known.next).min()
     }
@@ -77,7 +85,14 @@ impl Callers {
         self.known.retain(|known| now.since(known.heard) < Self::FORGET);
         let at = self.known.iter().position(|known| known.next <= now)?;
         self.known[at].next = now + self.wait();
-        let node = self.rng.random_range(0..population.nodes.len()) as Host;
+        // Where nodes come and go, two of five are there.
+        let mut node = 0;
+        for _ in 0..TRIES {
+            node = self.rng.random_range(0..population.nodes.len()) as Host;
+            if population.nodes.is_there(node, now) {
+                break;
+            }
+        }
         let transaction: [u8; 2] = self.rng.random();
         // F12: of 37 queries in four minutes ten were get_peers.
         let method = match self.rng.random_range(0..37) {

@@ -100,7 +100,11 @@ impl Torrent {
     pub(crate) fn draw(meta: &Meta, seed: Seed, number: u32) -> Self {
         let (number, serial) = (number % SHAPES, number / SHAPES);
         let mut rng = seed.derive_number("content", u64::from(number)).rng();
-        let name = name::draw(&mut rng, meta.odd_names);
+        let name = if meta.templated {
+            name::minted(&mut rng)
+        } else {
+            name::draw(&mut rng, meta.odd_names)
+        };
         let kind: f64 = rng.random();
         let format = match kind {
             kind if kind < meta.v2 => Format::V2,

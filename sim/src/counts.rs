@@ -78,6 +78,8 @@ pub struct Counts {
     pub samples_to_known_refusers: u64,
     /// Questions that nodes asked clients.
     pub asked: u64,
+    /// Packets of floods that were sent to a client.
+    pub flooded: u64,
     /// Replies and errors that clients sent.
     pub replies: u64,
     /// TCP connections that peers accepted.

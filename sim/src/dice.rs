@@ -91,6 +91,71 @@ impl Dice {
     }
 }
 
+/// A one-to-one map of `0..len` onto itself that looks like chance: neighbours do not stay neighbours, and no table is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shuffle {
+    dice: Dice,
+    len: u32,
+    /// Bits of half a number.
+    half: u32,
+}
+
+impl Shuffle {
+    /// `len` is at least 1.
+    pub(crate) fn new(dice: Dice, len: u32) -> Self {
+        let bits = u32::BITS - len.saturating_sub(1).leading_zeros();
+        Self {
+            dice,
+            len,
+            half: bits.div_ceil(2).max(1),
+        }
+    }
+
+    /// Where a number goes.
+    pub(crate) fn of(self, number: u32) -> u32 {
+        let mut to = self.there(number % self.len);
+        // Cycle walking: the rounds are one-to-one on a power of two, so walking on until it falls inside is one-to-one inside.
+        while to >= self.len {
+            to = self.there(to);
+        }
+        to
+    }
+
+    /// Where a number comes from.
+    pub(crate) fn back(self, number: u32) -> u32 {
+        let mut from = self.here(number % self.len);
+        while from >= self.len {
+            from = self.here(from);
+        }
+        from
+    }
+
+    fn mask(self) -> u32 {
+        (1 << self.half) - 1
+    }
+
+    fn round(self, half: u32, round: u64) -> u32 {
+        self.dice.bits(u64::from(half), round) as u32 & self.mask()
+    }
+
+    /// Four rounds of a Feistel network.
+    fn there(self, number: u32) -> u32 {
+        let (mut left, mut right) = (number >> self.half, number & self.mask());
+        for round in 0..4 {
+            (left, right) = (right, left ^ self.round(right, round));
+        }
+        (left << self.half) | right
+    }
+
+    fn here(self, number: u32) -> u32 {
+        let (mut left, mut right) = (number >> self.half, number & self.mask());
+        for round in (0..4).rev() {
+            (left, right) = (right ^ self.round(left, round), left);
+        }
+        (left << self.half) | right
+    }
+}
+
 /// `STEPS` equally likely values of the Beta distribution, ascending: a draw is one look-up.
 #[derive(Clone, Debug)]
 pub(crate) struct Beta(Vec<f64>);
@@ -155,6 +220,17 @@ mod tests {
         let dice = Dice::new(Seed::from_number(1), "test");
         let beta = Beta::new(1.2, 4.8);
         assert!((mean(|n| beta.at(dice.unit(n, 0))) - 0.2).abs() < 0.01);
+    }
+
+    #[test]
+    fn a_shuffle_leads_back_and_stays_inside() {
+        for len in [1, 2, 7, 1000, 4097] {
+            let shuffle = Shuffle::new(Dice::new(Seed::from_number(1), "test"), len);
+            let mut to: Vec<u32> = (0..len).map(|number| shuffle.of(number)).collect();
+            assert!((0..).zip(&to).all(|(number, to)| shuffle.back(*to) == number));
+            to.sort_unstable();
+            assert!(to.iter().copied().eq(0..len));
+        }
     }
 
     #[test]

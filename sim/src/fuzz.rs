@@ -47,6 +47,7 @@ fn world() -> Config {
         malformed: 0.05,
         bad_nodes: 0.05,
         reflector: 0.05,
+        ..Liars::NONE
     };
     profile.nodes.inbound_per_second = 2.0;
     profile.peers.accept = 0.9;

@@ -1,20 +1,29 @@
 //! What is announced, by how many, and which node holds it.
 
-use std::cell::OnceCell;
+use std::cell::{Ref, RefCell};
+use std::time::Duration;
 
-use wire::id::Distance;
 use wire::{InfoHash, NodeId};
-use world::Seed;
+use world::{Seed, Time};
 
 use crate::address::Host;
 use crate::client::Kind;
 use crate::dice::{Beta, Dice};
-use crate::nearest::{self, Placed};
+use crate::nearest::{self, Near, Placed};
 use crate::nodes::{Nodes, Traits};
 use crate::profile::{Profile, Store};
 
 /// Number of a key in the order of infohashes.
 pub(crate) type KeyIndex = u32;
+
+/// What is behind a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Content {
+    /// The torrent with this number.
+    Torrent(u32),
+    /// The one with this number of those that an operator minted.
+    Bait(u32),
+}
 
 /// One infohash that somebody announced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,21 +61,32 @@ impl Held {
 /// All keys by infohash, and each node's share of them.
 ///
 /// Who holds what is worked out when somebody asks, a block of the key space at once: the nodes nearest to a key share
-/// its first bits, so a block of enough nodes is a world of its own.
+/// its first bits, so a block of enough nodes is a world of its own. Where nodes come and go it is worked out anew each hour:
+/// peers announce every quarter of an hour to whoever is nearest then, and what they announced before is forgotten after 45 minutes
+/// (1.E).
 #[derive(Debug)]
 pub(crate) struct Keys {
     keys: Vec<Key>,
     torrents: u32,
+    baits: u32,
+    /// Who is the peer of all baits.
+    operator: Host,
+    first_bait: Option<KeyIndex>,
     /// Bits that the ids and infohashes of a block share.
     bits: u32,
-    blocks: Vec<OnceCell<Block>>,
+    blocks: Vec<RefCell<Option<Block>>>,
     sizes: Sizes,
     rules: Rules,
 }
 
+/// How long who holds what stays as it is.
+const EPOCH: Duration = Duration::from_secs(3600);
+
 /// What the nodes of a block hold.
 #[derive(Debug)]
 struct Block {
+    /// When this is true: from then on for an [`EPOCH`], or always.
+    from: Time,
     /// The first node of the block.
     first: Host,
     held: Vec<Held>,
@@ -83,6 +103,10 @@ struct Rules {
     keys: Dice,
     /// Most keys of a node, by its kind.
     rooms: [usize; 6],
+    /// Keys that come, and go, in a day, as a share of all; `None` if none ever does.
+    per_day: Option<f64>,
+    /// Nodes come and go.
+    changes: bool,
 }
 
 struct Holder {
@@ -99,40 +123,60 @@ impl Placed for Holder {
 }
 
 impl Keys {
-    /// Announces torrents (by their infohashes) and keys without a torrent to `nodes`.
+    /// Announces torrents, then baits (by their infohashes), and keys without a torrent to `nodes`.
     /// There are addresses for `hosts` in all.
-    pub(crate) fn new(profile: &Profile, torrents: Vec<InfoHash>, nodes: &Nodes, hosts: u32, seed: Seed) -> Self {
-        let count = torrents.len() as u32;
+    pub(crate) fn new(
+        profile: &Profile,
+        [torrents, baits]: [Vec<InfoHash>; 2],
+        nodes: &Nodes,
+        hosts: u32,
+        seed: Seed,
+    ) -> Self {
+        let counts = [torrents.len() as u32, baits.len() as u32];
         let dice = Dice::new(seed, "keys");
         let sizes = Sizes::new(profile, torrents.len());
-        let all = with_bogus(profile, torrents, dice);
+        let bogus = bogus(profile, torrents.len(), dice);
+        let all = torrents.into_iter().chain(baits).chain(bogus);
+        let is_bait = |origin: u32| (counts[0]..counts[0] + counts[1]).contains(&origin);
         // Every key that somebody announced has holders, even if its peers have gone since.
         let mut keys: Vec<Key> = (0..)
             .zip(all)
             .map(|(origin, infohash)| {
                 let dead = dice.happens(u64::from(origin), 1, profile.keys.dead);
+                let peers = match (is_bait(origin), dead) {
+                    (true, _) => 1,
+                    (false, true) => 0,
+                    (false, false) => sizes.of(dice, origin),
+                };
                 Key {
                     infohash,
                     origin,
                     first_peer: 0,
-                    peers: if dead { 0 } else { sizes.of(dice, origin) },
+                    peers,
                 }
             })
             .collect();
         keys.sort_unstable_by_key(|key| key.infohash);
         keys.dedup_by_key(|key| key.infohash);
-        let mut next_peer = nodes.hosts_end();
+        let operator = nodes.hosts_end();
+        let mut next_peer = operator + u32::from(counts[1] > 0);
         for key in &mut keys {
-            key.peers = key.peers.min(hosts.saturating_sub(next_peer));
             key.first_peer = next_peer;
-            next_peer += key.peers;
+            if !is_bait(key.origin) {
+                key.peers = key.peers.min(hosts.saturating_sub(next_peer));
+                next_peer += key.peers;
+            }
         }
         let bits = block_bits(nodes);
+        let first_bait = (0..).zip(&keys).find(|(_, key)| is_bait(key.origin)).map(|(at, _)| at);
         Self {
             keys,
-            torrents: count,
+            torrents: counts[0],
+            baits: counts[1],
+            operator,
+            first_bait,
             bits,
-            blocks: (0..1_u32 << bits).map(|_| OnceCell::new()).collect(),
+            blocks: (0..1_u32 << bits).map(|_| RefCell::new(None)).collect(),
             sizes,
             rules: Rules {
                 store: profile.store,
@@ -140,6 +184,12 @@ impl Keys {
                 visibility: profile.store.visibility.map(|shape| Beta::new(shape, shape)),
                 keys: dice,
                 rooms: Kind::ALL.map(|kind| profile.habits(kind).max_keys),
+                per_day: profile
+                    .nodes
+                    .churn
+                    .filter(|churn| nodes.change() && churn.keys_per_day > 0.0)
+                    .map(|churn| churn.keys_per_day),
+                changes: nodes.change(),
             },
         }
     }
@@ -155,38 +205,95 @@ impl Keys {
         self.keys.get(at).filter(|key| key.infohash == *infohash).map(|_| at)
     }
 
-    /// The content number of a key, if there is a torrent behind it.
-    pub(crate) fn torrent(&self, key: &Key) -> Option<u32> {
-        (key.origin < self.torrents).then_some(key.origin)
+    /// What is behind a key, if anything is.
+    pub(crate) fn content(&self, key: &Key) -> Option<Content> {
+        match key.origin.checked_sub(self.torrents) {
+            None => Some(Content::Torrent(key.origin)),
+            Some(number) if number < self.baits => Some(Content::Bait(number)),
+            Some(_) => None,
+        }
     }
 
-    /// The keys that a node holds, in the order of infohashes.
-    pub(crate) fn held_by(&self, nodes: &Nodes, node: Host) -> &[Held] {
-        if nodes.traits(node).is_none() {
-            return &[];
+    /// Whether an operator minted this key.
+    pub(crate) fn is_bait(&self, key: &Key) -> bool {
+        matches!(self.content(key), Some(Content::Bait(_)))
+    }
+
+    /// The first of the baits.
+    pub(crate) fn first_bait(&self) -> Option<&Key> {
+        self.keys.get(self.first_bait? as usize)
+    }
+
+    /// The peer of all baits, if this host is that one.
+    pub(crate) fn is_operator(&self, host: Host) -> bool {
+        self.baits > 0 && host == self.operator
+    }
+
+    /// The host of a peer.
+    pub(crate) fn host(&self, key: &Key, rank: u32) -> Host {
+        if self.is_bait(key) {
+            self.operator
+        } else {
+            key.first_peer + rank
         }
-        let number = leading(&nodes.id(node), self.bits);
-        let Some(block) = self.blocks.get(number) else {
-            return &[];
+    }
+
+    /// The keys that a node holds at a time, in the order of infohashes.
+    pub(crate) fn held_by(&self, nodes: &Nodes, node: Host, now: Time) -> Ref<'_, [Held]> {
+        let holder = nodes.traits(node).is_some_and(holds);
+        let number = if holder { leading(&nodes.id(node), self.bits) } else { 0 };
+        let block = &self.blocks[number];
+        let from = if self.rules.changes {
+            Time::from_secs(now.as_secs() / EPOCH.as_secs() * EPOCH.as_secs())
+        } else {
+            Time::ZERO
         };
-        let block = block.get_or_init(|| self.place(number, nodes));
-        let at = (node - block.first) as usize;
-        match (block.starts.get(at), block.starts.get(at + 1)) {
-            (Some(start), Some(end)) => &block.held[*start as usize..*end as usize],
-            _ => &[],
+        let is_placed = block.borrow().as_ref().is_some_and(|block| block.from == from);
+        if holder && !is_placed {
+            *block.borrow_mut() = Some(self.place(number, nodes, from));
         }
+        Ref::map(block.borrow(), |block| {
+            block
+                .as_ref()
+                .filter(|_| holder)
+                .map_or(&[][..], |block| block.of(node))
+        })
+    }
+
+    /// When a key comes or goes, days from the start, and whether it comes; `None` for those that are there all the time.
+    fn turn(&self, key: &Key) -> Option<(f64, bool)> {
+        let dice = self.rules.keys;
+        // As many come as go, each at any time alike.
+        let days = dice.unit(u64::from(key.origin), 5) / (2.0 * self.rules.per_day?);
+        (days < TURNING_DAYS).then(|| (days, dice.happens(u64::from(key.origin), 6, 0.5)))
+    }
+
+    /// Whether somebody has announced a key by then.
+    pub(crate) fn has_come(&self, key: &Key, now: Time) -> bool {
+        self.turn(key)
+            .is_none_or(|(days, comes)| !comes || days_of(now) >= days)
+    }
+
+    /// Whether a key is announced at a time: it has come, and has not gone.
+    fn lasts(&self, key: &Key, now: Time) -> bool {
+        self.turn(key)
+            .is_none_or(|(days, comes)| comes == (days_of(now) >= days))
     }
 
     /// Bytes that keys and what is worked out of their holders take.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let block = |block: &Block| block.held.capacity() * size_of::<Held>() + block.starts.capacity() * 4;
-        let blocks: usize = self.blocks.iter().filter_map(OnceCell::get).map(block).sum();
-        blocks + self.keys.capacity() * size_of::<Key>() + self.blocks.len() * size_of::<OnceCell<Block>>()
+        let bytes = |block: &Block| block.held.capacity() * size_of::<Held>() + block.starts.capacity() * 4;
+        let blocks: usize = self
+            .blocks
+            .iter()
+            .filter_map(|block| block.borrow().as_ref().map(bytes))
+            .sum();
+        blocks + self.keys.capacity() * size_of::<Key>() + self.blocks.len() * size_of::<RefCell<Option<Block>>>()
     }
 
     /// Finds an infohash among the keys that a node holds.
-    pub(crate) fn find_held(&self, nodes: &Nodes, node: Host, infohash: &InfoHash) -> Option<(Held, &Key)> {
-        let held = self.held_by(nodes, node);
+    pub(crate) fn find_held(&self, nodes: &Nodes, node: Host, infohash: &InfoHash, now: Time) -> Option<(Held, &Key)> {
+        let held = self.held_by(nodes, node, now);
         let at = held
             .binary_search_by(|held| self.keys[held.key as usize].infohash.cmp(infohash))
             .ok()?;
@@ -203,26 +310,23 @@ impl Keys {
         let index = after.checked_sub(1)?;
         let key = &self.keys[index];
         let rank = host - key.first_peer;
-        (rank < key.peers).then_some((index as KeyIndex, rank))
+        (rank < key.peers && !self.is_bait(key)).then_some((index as KeyIndex, rank))
     }
 }
 
-/// Keys of other programs, and the zero key, after the torrents.
-fn with_bogus(profile: &Profile, torrents: Vec<InfoHash>, dice: Dice) -> Vec<InfoHash> {
-    let bogus = (torrents.len() as f64 * profile.keys.bogus).round() as u64;
-    let mut all = torrents;
-    for number in 0..bogus {
+/// Keys of other programs, and the zero key.
+fn bogus(profile: &Profile, torrents: usize, dice: Dice) -> impl Iterator<Item = InfoHash> {
+    let bogus = (torrents as f64 * profile.keys.bogus).round() as u64;
+    let random = move |number| {
         let mut bytes = [0; 20];
         for (chunk, word) in bytes.chunks_mut(8).zip(0..) {
             let random = dice.of(number).bits(word, 2).to_be_bytes();
             chunk.copy_from_slice(&random[..chunk.len()]);
         }
-        all.push(InfoHash::new(bytes));
-    }
-    if profile.keys.zero {
-        all.push(InfoHash::new([0; 20]));
-    }
-    all
+        InfoHash::new(bytes)
+    };
+    let zero = profile.keys.zero.then_some(InfoHash::new([0; 20]));
+    (0..bogus).map(random).chain(zero)
 }
 
 /// How many peers torrents have: weight `x^-2 * exp(-x / cut)`, cut to what a lab of this size can show (G4).
@@ -264,7 +368,11 @@ fn leading(id: &NodeId, bits: u32) -> usize {
 
 /// So many bits that each block has holders enough to be a world of its own.
 fn block_bits(nodes: &Nodes) -> u32 {
-    let holders = || nodes.iter().filter(|(_, _, traits)| holds(traits));
+    let holders = || {
+        nodes
+            .iter()
+            .filter(|(node, _, traits)| holds(traits) && nodes.is_there(*node, Time::ZERO))
+    };
     // Eight times as many as are needed, so that the poorest block has enough; else larger ones.
     let mut bits = (holders().count() / (8 * AROUND)).checked_ilog2().unwrap_or(0);
     loop {
@@ -282,15 +390,34 @@ fn holds(traits: &Traits) -> bool {
     traits.reach.answers() && traits.lie.is_none()
 }
 
+/// Keys come and go in so many days from the start; then they stay as they are. Those that are to come are among those that a
+/// world has, one in thirty-six.
+const TURNING_DAYS: f64 = 7.0;
+
+fn days_of(now: Time) -> f64 {
+    now.as_secs() as f64 / 86_400.0
+}
+
+impl Block {
+    fn of(&self, node: Host) -> &[Held] {
+        let at = (node - self.first) as usize;
+        match (self.starts.get(at), self.starts.get(at + 1)) {
+            (Some(start), Some(end)) => &self.held[*start as usize..*end as usize],
+            _ => &[],
+        }
+    }
+}
+
 impl Keys {
     /// Lets the announcers of every key of a block search their way to the nearest nodes.
-    fn place(&self, number: usize, nodes: &Nodes) -> Block {
+    fn place(&self, number: usize, nodes: &Nodes, now: Time) -> Block {
         let Rules {
             store,
             dice,
             visibility,
             keys,
             rooms,
+            ..
         } = &self.rules;
         let members = nodes.leading(number, self.bits);
         let first = members.start;
@@ -299,7 +426,7 @@ impl Keys {
             .filter_map(|node| {
                 nodes
                     .traits(node)
-                    .filter(|traits| holds(traits))
+                    .filter(|traits| holds(traits) && nodes.is_there(node, now))
                     .map(|traits| (node, traits))
             })
             .map(|(node, traits)| Holder {
@@ -319,23 +446,31 @@ impl Keys {
         let rest = &self.keys[from..];
         let until = rest.partition_point(|key| leading(&key.infohash.as_target(), self.bits) <= number);
         let mut placed: Vec<(Host, Held)> = Vec::with_capacity(until * 12);
-        let mut near: Vec<(Distance, usize)> = Vec::new();
-        for (index, key) in (from as KeyIndex..).zip(&rest[..until]) {
+        let mut near: Vec<Near> = Vec::new();
+        let keyed = (from as KeyIndex..).zip(&rest[..until]);
+        for (index, key) in keyed.filter(|(_, key)| self.lasts(key, now)) {
             nearest::nearest(&holders, &key.infohash.as_target(), AROUND, &mut near);
-            near.retain(|(_, at)| holders[*at].room > 0);
+            near.retain(|(_, at)| holders[*at as usize].room > 0);
             let mut routes = [0_u32; AROUND];
             let dice = dice.of(u64::from(key.origin));
             // Those of a key without listed peers have gone since.
-            for route in 0..ROUTES.min(self.sizes.of(*keys, key.origin)) {
-                let found = (0..near.len())
-                    .filter(|rank| dice.happens(u64::from(route), *rank as u64, holders[near[*rank].1].visible));
+            let routes_taken = if self.is_bait(key) {
+                1
+            } else {
+                self.sizes.of(*keys, key.origin)
+            };
+            for route in 0..ROUTES.min(routes_taken) {
+                let found = (0..near.len()).filter(|rank| {
+                    dice.happens(u64::from(route), *rank as u64, holders[near[*rank].1 as usize].visible)
+                });
                 for rank in found.take(store.announce_to) {
                     routes[rank] |= 1 << route;
                 }
             }
             for ((_, at), routes) in near.iter().zip(routes).filter(|(_, routes)| *routes != 0) {
-                holders[*at].room -= 1;
-                placed.push((holders[*at].node, Held { key: index, routes }));
+                let holder = &mut holders[*at as usize];
+                holder.room -= 1;
+                placed.push((holder.node, Held { key: index, routes }));
             }
         }
         // A stable sort by node keeps each node's keys in the order of infohashes.
@@ -344,6 +479,7 @@ impl Keys {
             .map(|node| placed.partition_point(|(holder, _)| *holder < node) as u32)
             .collect();
         Block {
+            from: now,
             first,
             held: placed.into_iter().map(|(_, held)| held).collect(),
             starts,
@@ -366,14 +502,17 @@ mod tests {
             bytes[8..16].copy_from_slice(&dice.bits(number, 1).to_be_bytes());
             infohashes.push(InfoHash::new(bytes));
         }
-        let nodes = Nodes::new(profile, nodes, seed);
+        let nodes = Nodes::new(profile, nodes, false, seed);
+        let infohashes = [infohashes, Vec::new()];
         (Keys::new(profile, infohashes, &nodes, Addresses::LOOPBACK, seed), nodes)
     }
 
     fn mean_holders((keys, nodes): &(Keys, Nodes), peers: impl Fn(u32) -> bool) -> f64 {
         let wanted = |held: &&Held| peers(keys.all()[held.key as usize].peers);
-        let held = nodes.iter().flat_map(|(node, _, _)| keys.held_by(nodes, node));
-        let holders = held.filter(wanted).count();
+        let held = nodes
+            .iter()
+            .flat_map(|(node, _, _)| keys.held_by(nodes, node, Time::ZERO).to_vec());
+        let holders = held.filter(|held| wanted(&held)).count();
         holders as f64 / keys.all().iter().filter(|key| peers(key.peers)).count() as f64
     }
 
@@ -386,6 +525,54 @@ mod tests {
         assert!((10.5..13.0).contains(&small), "{small}");
         let big = mean_holders(&keys, |peers| peers > 20);
         assert!((15.0..20.0).contains(&big), "{big}");
+    }
+
+    #[test]
+    fn keys_come_and_go_as_often_as_the_model_says() {
+        let profile = Profile::realistic();
+        let seed = Seed::from_number(9);
+        let nodes = Nodes::new(&profile, 200, true, seed);
+        let (keys, _) = keys(&profile, 200, 40_000);
+        let infohashes = keys.all().iter().map(|key| key.infohash).collect();
+        let keys = Keys::new(&profile, [infohashes, Vec::new()], &nodes, Addresses::LOOPBACK, seed);
+        let lasting = |days: u64| {
+            let now = Time::from_secs(days * 86_400);
+            let all = keys.all().iter().filter(|key| keys.lasts(key, now));
+            all.map(|key| key.infohash).collect::<std::collections::BTreeSet<_>>()
+        };
+        let (first, later) = (lasting(0), lasting(5));
+        let share = |part: usize| part as f64 / first.len() as f64 / 5.0;
+        // 0.4 % of the keys each day (3.2).
+        for part in [first.difference(&later).count(), later.difference(&first).count()] {
+            assert!((0.0035..0.0045).contains(&share(part)), "{}", share(part));
+        }
+        let now = Time::from_secs(5 * 86_400);
+        assert!(
+            keys.all()
+                .iter()
+                .all(|key| keys.has_come(key, now) || !keys.lasts(key, now))
+        );
+    }
+
+    #[test]
+    fn who_holds_a_key_changes_with_who_is_there() {
+        let profile = Profile::realistic();
+        let seed = Seed::from_number(9);
+        let nodes = Nodes::new(&profile, 2_000, true, seed);
+        let (all, _) = keys(&profile, 200, 4_000);
+        let infohashes = all.all().iter().map(|key| key.infohash).collect();
+        let keys = Keys::new(&profile, [infohashes, Vec::new()], &nodes, Addresses::LOOPBACK, seed);
+        let held = |hours: u64| {
+            let now = Time::from_secs(hours * 3600);
+            let of = |node| keys.held_by(&nodes, node, now).len();
+            let there = (0..nodes.len() as Host).filter(|node| nodes.is_there(*node, now));
+            let away = (0..nodes.len() as Host).filter(|node| !nodes.is_there(*node, now));
+            (there.map(of).sum::<usize>(), away.map(of).sum::<usize>())
+        };
+        for hours in [0, 9, 30] {
+            let (there, away) = held(hours);
+            assert!(there > 8 * 4_000 && away == 0, "{there} and {away} after {hours} h");
+        }
     }
 
     #[test]
@@ -409,13 +596,15 @@ mod tests {
             nearest::nearest(nodes.rumours(), &key.infohash.as_target(), 8, &mut near);
             for (_, at) in &near {
                 let (held, found) = keys
-                    .find_held(&nodes, nodes.rumours()[*at].host, &key.infohash)
+                    .find_held(&nodes, nodes.rumours()[*at as usize].host, &key.infohash, Time::ZERO)
                     .unwrap();
                 assert_eq!(found, key);
                 assert!((0..key.peers).all(|rank| held.lists(rank)));
             }
         }
-        let held = nodes.iter().map(|(node, _, _)| keys.held_by(&nodes, node).len());
+        let held = nodes
+            .iter()
+            .map(|(node, _, _)| keys.held_by(&nodes, node, Time::ZERO).len());
         assert_eq!(held.sum::<usize>(), 8 * 200);
     }
 

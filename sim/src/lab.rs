@@ -4,7 +4,7 @@ mod datagrams;
 mod streams;
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
 use transport::utp;
@@ -16,15 +16,17 @@ pub(crate) use streams::UTP;
 use crate::address::{Host, Plan};
 use crate::answer::Draft;
 use crate::callers::Callers;
+use crate::client::SAMPLE_MAX;
 use crate::counts::Counts;
+use crate::flood::Flood;
 use crate::guests::Guests;
 use crate::home::{Home, HomeCounts};
 use crate::infos::Infos;
 use crate::keys::KeyIndex;
 use crate::net::Net;
-use crate::pair::{Bucket, Pair};
+use crate::pair::{Bucket, Pace, Pair};
 use crate::peer::Session;
-use crate::population::{Config, Population, Somebody, Truth};
+use crate::population::{Config, Population, Truth};
 use crate::queue::{Queue, What};
 
 /// When Linux sends a SYN, the first and again, in seconds.
@@ -40,9 +42,9 @@ pub enum Event {
 }
 
 /// A node's memory, besides what it remembers of each asker.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Default, Debug)]
 struct Memory {
-    frozen: Option<Time>,
+    frozen: Option<(Time, Box<[KeyIndex]>)>,
     upload: Bucket,
     queries: Bucket,
 }
@@ -56,7 +58,7 @@ struct Memory {
 pub struct Lab {
     pub(crate) population: Population,
     net: Net,
-    pairs: KeyedMap<(Ipv4Addr, Ipv4Addr), Pair>,
+    pairs: KeyedMap<(Ipv4Addr, SocketAddrV4), Pair>,
     /// Of nodes that have been asked anything.
     memories: KeyedMap<Host, Memory>,
     /// Open connections; `None` for one that is about to be turned away.
@@ -67,6 +69,9 @@ pub struct Lab {
     infos: Infos,
     guests: Guests,
     callers: Callers,
+    flood: Option<Flood>,
+    /// What came to the victim of liars.
+    victim: (Ipv4Addr, Pace),
     /// The router in front of the client, where it has one.
     home: Option<Home>,
     queue: Queue,
@@ -106,6 +111,12 @@ impl Lab {
             utp: utp::Socket::new(UTP, seed.derive("peers by uTP")),
             infos: Infos::new(seed),
             guests: Guests::default(),
+            flood: profile
+                .liars
+                .flood
+                .filter(|_| population.plan == Plan::Internet)
+                .map(|flood| Flood::new(flood, seed)),
+            victim: (population.victim(), Pace::default()),
             home: profile.home.map(|router| Home::new(router, seed)),
             queue: Queue::default(),
             draft: Draft::default(),
@@ -146,7 +157,8 @@ impl Lab {
         if self.pairs.len() >= self.pairs_max() {
             return Some(rtt);
         }
-        let pair = self.pairs.entry((client, to)).or_default();
+        let endpoint = SocketAddrV4::new(to, self.population.config.port);
+        let pair = self.pairs.entry((client, endpoint)).or_default();
         SYN_AGAIN.into_iter().map(Duration::from_secs).find_map(|after| {
             let at = now + after;
             pair.packets += 1;
@@ -166,8 +178,9 @@ impl Lab {
 
     /// Bytes that the world holds: who is there, what is announced, what passed between it and its clients.
     pub fn memory_bytes(&self) -> usize {
-        let pairs = self.pairs.capacity() * (size_of::<(Ipv4Addr, Ipv4Addr)>() + size_of::<Pair>());
-        let memories = self.memories.capacity() * (size_of::<Host>() + size_of::<Memory>());
+        let pairs = self.pairs.capacity() * (size_of::<(Ipv4Addr, SocketAddrV4)>() + size_of::<Pair>());
+        let sample = SAMPLE_MAX * size_of::<KeyIndex>();
+        let memories = self.memories.capacity() * (size_of::<Host>() + size_of::<Memory>() + sample);
         self.population.memory_bytes() + pairs + memories
     }
 
@@ -220,16 +233,25 @@ impl Lab {
     /// Living nodes that anybody has asked anything.
     pub(crate) fn hosts_asked(&self) -> usize {
         let asked = self.pairs.iter().filter(|(_, pair)| pair.pace.queries > 0);
-        let hosts: BTreeSet<Ipv4Addr> = asked.map(|((_, host), _)| *host).collect();
+        let hosts: BTreeSet<SocketAddrV4> = asked.map(|((_, host), _)| *host).collect();
         hosts
             .into_iter()
-            .filter(|host| matches!(self.population.at(*host), Some(Somebody::Node(_))))
+            .filter(|host| self.population.node_at(*host).is_some())
             .count()
     }
 
     /// Every asker with every host it has sent anything to.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (Ipv4Addr, Ipv4Addr, &Pair)> {
-        self.pairs.iter().map(|((client, host), pair)| (*client, *host, pair))
+        self.pairs
+            .iter()
+            .map(|((client, host), pair)| (*client, *host.ip(), pair))
+    }
+
+    /// What came to the victim that liars name in the place of nodes: queries, the most in ten seconds, and the least burst with
+    /// which a limiter of one query a second lets all of them pass.
+    pub fn to_victim(&self) -> (u64, usize, f64) {
+        let (_, pace) = &self.victim;
+        (pace.queries, pace.most, pace.burst)
     }
 
     /// Tells of every connection to a peer from now on.
@@ -268,6 +290,7 @@ impl Machine for Lab {
         self.tick_streams(now);
         if !self.stopped {
             self.call_clients(now);
+            self.flood_client(now);
         }
     }
 
@@ -310,10 +333,12 @@ impl Machine for Lab {
 
     fn deadline(&self) -> Option<Time> {
         let calls = if self.stopped { None } else { self.callers.next() };
+        let flood = self.flood.as_ref().filter(|_| calls.is_some()).map(Flood::next);
         self.queue
             .next()
             .into_iter()
             .chain(calls)
+            .chain(flood)
             .chain(self.utp.deadline())
             .min()
     }

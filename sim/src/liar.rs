@@ -8,6 +8,8 @@ use wire::krpc::{Method, Query};
 
 use crate::answer::{Asked, Draft};
 use crate::dice::Dice;
+use crate::malformed;
+use crate::places::IDS;
 use crate::profile::Liars;
 use crate::swarm::Outcome;
 
@@ -28,10 +30,12 @@ pub(crate) enum Lie {
     BadNodes,
     /// The datagram as it came.
     Reflector,
+    /// Hundreds of ids on one address, which name one another.
+    ManyIds,
 }
 
 impl Lie {
-    /// Each way with its share of all contacts.
+    /// Each way of a single node, with its share of all contacts.
     pub(crate) const fn shares(liars: &Liars) -> [(Self, f64); 7] {
         [
             (Self::IdChaser, liars.id_chaser),
@@ -45,11 +49,18 @@ impl Lie {
     }
 }
 
+/// The most that a liar claims to hold: its `num` is as likely of any size (3.3 `num_lie`).
+const MOST_NUM: f64 = 2_147_483_647.0;
+
 /// Most of a datagram that a padded reply fills: what IPv4 can carry (J5).
 const PADDED: [usize; 4] = [1472, 4096, 8192, 65_507];
 
 /// Intervals that a liar names: the usual one half of the time, else absurd ones (3.3).
 const INTERVALS: [i64; 10] = [21_600, 21_600, 21_600, 21_600, 21_600, -1, 0, 1, 21_601, 9_999_999_999];
+
+/// A victim is named at so many of its ports (3.3), which begin so far above that of the lab.
+const VICTIM_PORTS: u16 = 8;
+const VICTIM_ABOVE: u16 = 20;
 
 /// Addresses that nobody may send to. None is ever routed, so that even a reader without a filter does no harm.
 const FORBIDDEN: [Ipv4Addr; 5] = [
@@ -87,21 +98,48 @@ impl Lie {
                 draft.values = Some(peers.collect());
             }
             Self::FakeSamples if matches!(query.method, Method::SampleInfohashes { .. }) => {
-                let bytes = (0..50).flat_map(|word| dice.bits(word, 2).to_be_bytes());
+                let own = Dice::new(asked.population.seed, "invented").of(u64::from(asked.node));
+                // Half of them show the same twenty again and again, the others never the same.
+                let shown = if own.happens(0, 1, 0.5) { own } else { dice };
+                let bytes = (0..50).flat_map(|word| shown.bits(word, 2).to_be_bytes());
                 draft.samples = Some(bytes.take(400).collect());
-                draft.num = i64::try_from(10_000 + dice.below(0, 3, 1_000_000_000)).ok();
+                draft.num = Some((dice.unit(0, 3) * MOST_NUM.ln()).exp() as i64);
                 let interval = dice.below(0, 9, INTERVALS.len() as u64) as usize;
                 draft.interval = Some(INTERVALS[interval]);
                 draft.shown.clear();
             }
             Self::BadNodes if !draft.nodes.is_empty() => {
                 draft.nodes.clear();
+                if dice.happens(0, 10, 0.5) {
+                    let victim = asked.population.victim();
+                    for number in 0..VICTIM_PORTS {
+                        let (id, port) = (sibling(&query.id, dice, number.into()), port + VICTIM_ABOVE + number);
+                        put(&mut draft.nodes, id, victim, port);
+                    }
+                    return;
+                }
                 for (number, ip) in (0..).zip(FORBIDDEN) {
                     let port = if ip.is_loopback() { 0 } else { port };
                     put(&mut draft.nodes, sibling(&query.id, dice, number), ip, port);
                 }
                 let SocketAddr::V4(asker) = asked.from else { return };
                 put(&mut draft.nodes, query.id, *asker.ip(), asker.port());
+            }
+            Self::ManyIds if !draft.nodes.is_empty() => {
+                draft.nodes.clear();
+                for number in 0..8 {
+                    let sister = asked
+                        .population
+                        .nodes
+                        .sister(asked.node, dice.below(number, 11, IDS.into()) as u32);
+                    let addr = asked.population.node_addr(sister);
+                    put(
+                        &mut draft.nodes,
+                        asked.population.nodes.id(sister),
+                        *addr.ip(),
+                        addr.port(),
+                    );
+                }
             }
             _ => {}
         }
@@ -123,47 +161,9 @@ impl Lie {
                 out.resize(out.len() + room, b'.');
                 out.push(b'e');
             }
-            Self::Malformed => malform(dice, out),
+            Self::Malformed => malformed::spoil(dice.below(0, 6, malformed::COUNT), dice, out),
             _ => {}
         }
-    }
-}
-
-/// One of the ways in which bytes are nearly KRPC (J6, and the list in `network-model.md` 3.3).
-fn malform(dice: Dice, out: &mut Vec<u8>) {
-    let at = dice.below(0, 5, out.len() as u64) as usize;
-    match dice.below(0, 6, 24) {
-        // At any byte: as many ways as there are bytes.
-        0..4 => out.truncate(at),
-        4 => out.extend_from_slice(b"e"),
-        5 => out.splice(0..0, *b"i-0e").for_each(drop),
-        6 => out.splice(..1, *b"d99999999999999999999:").for_each(drop),
-        7 => *out = vec![b'l'; 1400],
-        8 => out.truncate(2),
-        9 => out.iter_mut().skip(at).take(3).for_each(|byte| *byte ^= 0x55),
-        10 => out.splice(1..1, *b"1:yi1e1:yi1e").for_each(drop),
-        // A word of KRPC in the wrong way; what the message does not have stays as it is.
-        11 => put_for(out, b"2:id20:", b"2:id19:"),
-        12 => put_for(out, b"2:id20:", b"2:idi007e1:x20:"),
-        13 => put_for(out, b"2:id20:", b"2:id9223372036854775808:"),
-        14 => put_for(out, b"5:nodes", b"5:nodes27:...........................1:x"),
-        15 => put_for(out, b"6:valuesl", b"6:values6:......1:xl"),
-        16 => put_for(out, b"7:samples", b"7:samples21:.....................1:x"),
-        17 => put_for(out, b"1:t", b"1:s"),
-        18 => put_for(out, b"1:t", b"1:t0:1:u"),
-        19 => put_for(out, b"1:t", &[&b"1:t300:"[..], &[b'.'; 300], b"1:u"].concat()),
-        20 => put_for(out, b"1:y1:r", b"1:y1:e1:y1:r"),
-        21 => put_for(out, b"1:rd", b"1:rle1:sd"),
-        22 => put_for(out, b"1:v", b"1:v2:\xff\xfe1:w"),
-        // Unsorted.
-        _ => put_for(out, b"1:y1:r", b"1:y1:r1:a0:"),
-    }
-}
-
-/// Puts other bytes in the place of the first that are `this`.
-fn put_for(bytes: &mut Vec<u8>, this: &[u8], that: &[u8]) {
-    if let Some(at) = bytes.windows(this.len()).position(|part| part == this) {
-        bytes.splice(at..at + this.len(), that.iter().copied());
     }
 }
 

@@ -9,8 +9,10 @@
 //! A [`stage::Stage`] is another world, without a population: any number of machines of one kind, each with a line, a
 //! [`disk::Disk`] and the web, and streams and datagrams between them.
 //!
-//! The figures are those of `network-model.md`. What it has and this room does not: churn and births (a contact is dead
-//! from the start), several nodes on one address (a lab on sockets has one port), IPv6.
+//! The figures are those of `network-model.md`. What it has and this room does not: IPv6, nodes that take another id when they
+//! come back, peers that come and go. What needs more than one port of an address (several nodes on it, liars with hundreds of
+//! ids), a key for each call (baits), no line (floods) or hours (churn, day and night) is in worlds of virtual time alone
+//! ([`Population::on_internet`]); in a lab a contact is dead from the start or never.
 
 mod abuse;
 mod address;
@@ -22,6 +24,7 @@ mod content;
 mod counts;
 mod dice;
 pub mod disk;
+mod flood;
 pub mod fuzz;
 mod guests;
 mod home;
@@ -30,12 +33,15 @@ mod judge;
 mod keys;
 mod lab;
 mod liar;
+mod life;
+mod malformed;
 mod name;
 mod nearest;
 mod net;
 mod nodes;
 mod pair;
 mod peer;
+mod places;
 mod population;
 pub mod profile;
 mod queue;

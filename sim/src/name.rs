@@ -115,6 +115,15 @@ pub(crate) fn draw(rng: &mut ChaCha8Rng, odd: f64) -> Name {
     }
 }
 
+/// A name of the one template that an operator has for all it mints.
+pub(crate) fn minted(rng: &mut ChaCha8Rng) -> Name {
+    let name = format!("{}.{}.2026.1080p.WEB-DL", word(rng), word(rng));
+    Name {
+        bytes: name.into_bytes(),
+        utf8: None,
+    }
+}
+
 /// Draws the name of a file; names ascend with their numbers, as a v2 file tree wants them.
 pub(crate) fn file(rng: &mut ChaCha8Rng, number: usize) -> Vec<u8> {
     let extension = EXTENSIONS[rng.random_range(0..EXTENSIONS.len())];

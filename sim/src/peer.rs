@@ -81,7 +81,7 @@ impl Session {
             rtt,
             call,
             cover: Cover::new(),
-            dice: Dice::new(stage.population.seed, "sessions").of(call),
+            dice: stage.population.streams.sessions.of(call),
             words: 0,
             said_at: stage.now,
             opening: Vec::new(),
@@ -163,6 +163,14 @@ impl Session {
     }
 
     fn shake_hands(&mut self, stage: &mut Stage<'_>, heard: Option<Handshake>) {
+        // Who has many keys at one address learns here which of them the call is about.
+        let keys = &stage.population.keys;
+        let named = heard.as_ref().and_then(|heard| stage.population.find(&heard.info_hash));
+        if keys.is_bait(&self.key)
+            && let Some(named) = named.filter(|named| keys.is_bait(named))
+        {
+            self.key = *named;
+        }
         let wanted = heard.filter(|heard| heard.info_hash == self.key.infohash);
         let torrent = stage.population.torrent(&self.key);
         let (Some(heard), Some(torrent)) = (wanted, torrent) else {

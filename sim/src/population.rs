@@ -1,17 +1,26 @@
-//! A whole DHT from a seed: nodes, keys, peers, torrents. Nothing here changes while a lab runs.
+//! A whole DHT from a seed: nodes, keys, peers, torrents. Nothing here changes while a lab runs, but what is drawn may be of a
+//! time.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::cell::Ref;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use sha1::{Digest, Sha1};
 use wire::{InfoHash, NodeId};
-use world::{Seed, Via};
+use world::{Seed, Time, Via};
 
 use crate::address::{Addresses, Host, Plan};
 use crate::content::Torrent;
-use crate::keys::{Held, Key, KeyIndex, Keys};
+use crate::dice::Dice;
+use crate::keys::{Content, Held, Key, KeyIndex, Keys};
 use crate::nodes::{Nodes, Traits};
 use crate::profile::Profile;
-use crate::swarm::{Conduct, Outcome, Peer, Swarms};
+use crate::swarm::{Conduct, OPERATOR, Outcome, Peer, Swarms};
+
+/// The second node of an address listens so far above the port of the lab, and one more.
+const DOORS: u16 = 100;
+
+/// Where what baits are like is drawn from.
+const BAITS: &str = "baits";
 
 /// How big, what kind, and where.
 #[derive(Clone, PartialEq, Debug)]
@@ -38,6 +47,15 @@ pub struct Population {
     pub(crate) keys: Keys,
     pub(crate) swarms: Swarms,
     pub(crate) router: NodeId,
+    pub(crate) streams: Streams,
+}
+
+/// Chance of what happens again and again: a stream is not begun for each answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Streams {
+    pub(crate) tokens: Dice,
+    pub(crate) samples: Dice,
+    pub(crate) sessions: Dice,
 }
 
 /// What is true of one infohash: the columns of `metadata.txt`, and what the population decided.
@@ -66,6 +84,8 @@ pub(crate) enum Somebody {
     Router,
     Node(Host),
     Peer(KeyIndex, u32),
+    /// The peer of all baits.
+    Operator,
 }
 
 impl Population {
@@ -89,11 +109,17 @@ impl Population {
 
     fn planned(plan: Plan, config: Config, seed: Seed) -> Self {
         let profile = &config.profile;
-        // A third of the addresses for nodes and ghosts leaves room for peers.
+        // A third of the addresses for nodes and ghosts leaves room for peers; on the Internet there are hundreds for each.
         let count = config.nodes.clamp(1, Addresses::capacity(plan) as usize / 3);
-        let nodes = Nodes::new(profile, count, seed);
+        let is_internet = plan == Plan::Internet;
+        let nodes = Nodes::new(profile, count, is_internet, seed);
         let torrents = u32::try_from(config.torrents).unwrap_or(u32::MAX);
-        let infohashes = Torrent::infohashes(&profile.meta, seed, torrents);
+        let share = if is_internet { profile.liars.bait_keys } else { 0.0 };
+        let baits = (f64::from(torrents) * share / (1.0 - share)).round() as u32;
+        let infohashes = [
+            Torrent::infohashes(&profile.meta, seed, torrents),
+            Torrent::infohashes(&profile.meta.minted(), seed.derive(BAITS), baits),
+        ];
         let keys = Keys::new(profile, infohashes, &nodes, Addresses::capacity(plan), seed);
         Self {
             seed,
@@ -101,6 +127,11 @@ impl Population {
             plan,
             swarms: Swarms::new(profile, seed),
             router: NodeId::new(Sha1::digest(b"router").into()),
+            streams: Streams {
+                tokens: Dice::new(seed, "tokens"),
+                samples: Dice::new(seed, "samples"),
+                sessions: Dice::new(seed, "sessions"),
+            },
             nodes,
             keys,
             config,
@@ -110,6 +141,37 @@ impl Population {
     /// The router: answers ping, find_node and get_peers with random contacts, and holds nothing (A9).
     pub fn bootstrap(&self) -> SocketAddr {
         SocketAddr::from((self.router_ip(), self.config.port))
+    }
+
+    /// Whom liars name in the place of nodes: somebody who takes no part in any of this.
+    pub fn victim(&self) -> Ipv4Addr {
+        self.addresses.of(Addresses::capacity(self.plan) - 1)
+    }
+
+    /// Whether an operator minted this infohash, with hundreds of others (J11).
+    pub fn is_bait(&self, infohash: &InfoHash) -> bool {
+        self.find(infohash).is_some_and(|key| self.keys.is_bait(key))
+    }
+
+    /// Where a node is, or who is said to be one.
+    pub(crate) fn node_addr(&self, host: Host) -> SocketAddrV4 {
+        let (place, door) = self.nodes.place(host);
+        let port = if door == 0 {
+            self.config.port
+        } else {
+            self.config.port + DOORS + door
+        };
+        SocketAddrV4::new(self.addresses.of(place), port)
+    }
+
+    /// The living node that listens there.
+    pub(crate) fn node_at(&self, addr: SocketAddrV4) -> Option<Host> {
+        let place = self.addresses.host(*addr.ip())?;
+        let door = match addr.port().checked_sub(self.config.port)? {
+            0 => 0,
+            above => above.checked_sub(DOORS).filter(|door| *door > 0)?,
+        };
+        self.nodes.at(place, door)
     }
 
     fn router_ip(&self) -> Ipv4Addr {
@@ -129,10 +191,17 @@ impl Population {
         self.keys.all().iter().map(|key| self.truth_of(key))
     }
 
-    /// Nodes that answer strangers honestly, and those of them that answer sample_infohashes.
+    /// Nodes that answer strangers honestly at the start, and those of them that answer sample_infohashes.
     pub fn answering(&self) -> (usize, usize) {
-        let honest = |traits: &&Traits| traits.reach.answers() && traits.lie.is_none();
-        let all = || self.nodes.iter().map(|(_, _, traits)| traits).filter(honest);
+        self.answering_at(Time::ZERO)
+    }
+
+    /// The same at another time, of the nodes that are there then.
+    pub fn answering_at(&self, now: Time) -> (usize, usize) {
+        let honest = |(node, _, traits): &(Host, NodeId, &Traits)| {
+            traits.reach.answers() && traits.lie.is_none() && self.nodes.is_there(*node, now)
+        };
+        let all = || self.nodes.iter().filter(honest).map(|(_, _, traits)| traits);
         (all().count(), all().filter(|traits| traits.samples).count())
     }
 
@@ -141,9 +210,9 @@ impl Population {
         let mut hasher = Sha1::new();
         for (host, id, traits) in self.nodes.iter() {
             hasher.update(id.as_bytes());
-            hasher.update(self.addresses.of(host).octets());
+            hasher.update(self.node_addr(host).to_string());
             hasher.update([traits.kind.index() as u8, u8::from(traits.reach.answers())]);
-            hasher.update((self.held_by(host).len() as u64).to_be_bytes());
+            hasher.update((self.held_by(host, Time::ZERO).len() as u64).to_be_bytes());
         }
         for rumour in self.nodes.rumours() {
             hasher.update(rumour.id.as_bytes());
@@ -156,14 +225,21 @@ impl Population {
         hasher.finalize().into()
     }
 
-    /// How many nodes are alive.
+    /// How many nodes there are, those that are away at the time included.
     pub fn nodes(&self) -> usize {
         self.nodes.len()
     }
 
-    /// How many contacts go round: whoever asks each of them once has made a sweep.
+    /// How many of them are there at a time.
+    pub fn nodes_at(&self, now: Time) -> usize {
+        (0..self.nodes.len() as Host)
+            .filter(|node| self.nodes.is_there(*node, now))
+            .count()
+    }
+
+    /// How many contacts go round at the start: whoever asks each of them once has made a sweep.
     pub fn contacts(&self) -> usize {
-        self.nodes.rumours().len()
+        self.nodes.named(Time::ZERO)
     }
 
     /// Bytes held; what is drawn again whenever it is asked for takes none.
@@ -171,9 +247,10 @@ impl Population {
         self.nodes.memory_bytes() + self.keys.memory_bytes()
     }
 
-    /// Every infohash that somebody announced, in ascending order, and how many peers are listed of it.
-    pub fn infohashes(&self) -> impl Iterator<Item = (InfoHash, u32)> {
-        self.keys.all().iter().map(|key| (key.infohash, key.peers))
+    /// Every infohash that somebody has announced by then, in ascending order, and how many peers are listed of it.
+    pub fn infohashes_by(&self, now: Time) -> impl Iterator<Item = (InfoHash, u32)> {
+        let come = self.keys.all().iter().filter(move |key| self.keys.has_come(key, now));
+        come.map(|key| (key.infohash, key.peers))
     }
 
     /// How many peers are listed of an infohash; `None` if nobody ever announced it.
@@ -196,13 +273,13 @@ impl Population {
     }
 
     /// The keys that a node holds, in the order of infohashes.
-    pub(crate) fn held_by(&self, node: Host) -> &[Held] {
-        self.keys.held_by(&self.nodes, node)
+    pub(crate) fn held_by(&self, node: Host, now: Time) -> Ref<'_, [Held]> {
+        self.keys.held_by(&self.nodes, node, now)
     }
 
     /// Finds an infohash among the keys that a node holds.
-    pub(crate) fn find_held(&self, node: Host, infohash: &InfoHash) -> Option<(Held, &Key)> {
-        self.keys.find_held(&self.nodes, node, infohash)
+    pub(crate) fn find_held(&self, node: Host, infohash: &InfoHash, now: Time) -> Option<(Held, &Key)> {
+        self.keys.find_held(&self.nodes, node, infohash, now)
     }
 
     pub(crate) fn find(&self, infohash: &InfoHash) -> Option<&Key> {
@@ -210,22 +287,31 @@ impl Population {
     }
 
     pub(crate) fn fetchable(&self, key: &Key) -> Option<Via> {
-        self.swarms.fetchable(key, self.keys.torrent(key).is_some())
+        match self.keys.content(key) {
+            Some(Content::Bait(_)) => OPERATOR.delivers(),
+            content => self.swarms.fetchable(key, content.is_some()),
+        }
     }
 
     pub(crate) fn torrent(&self, key: &Key) -> Option<Torrent> {
-        let number = self.keys.torrent(key)?;
-        Some(Torrent::draw(&self.config.profile.meta, self.seed, number))
+        let meta = &self.config.profile.meta;
+        Some(match self.keys.content(key)? {
+            Content::Torrent(number) => Torrent::draw(meta, self.seed, number),
+            Content::Bait(number) => Torrent::draw(&meta.minted(), self.seed.derive(BAITS), number),
+        })
     }
 
     pub(crate) fn peer(&self, key: &Key, rank: u32) -> Peer {
-        self.swarms.peer(key, self.keys.torrent(key).is_some(), rank)
+        match self.keys.content(key) {
+            Some(Content::Bait(_)) => OPERATOR,
+            content => self.swarms.peer(key, content.is_some(), rank),
+        }
     }
 
     /// Where a peer is listed.
     pub(crate) fn peer_addr(&self, key: &Key, rank: u32) -> SocketAddr {
         let port = self.peer(key, rank).outcome().port(self.config.port);
-        SocketAddr::from((self.addresses.of(key.first_peer + rank), port))
+        SocketAddr::from((self.addresses.of(self.keys.host(key, rank)), port))
     }
 
     /// Who is at an address, if anybody is.
@@ -234,8 +320,11 @@ impl Population {
             return Some(Somebody::Router);
         }
         let host = self.addresses.host(ip)?;
-        if self.nodes.traits(host).is_some() {
-            return Some(Somebody::Node(host));
+        if let Some(node) = self.nodes.at(host, 0) {
+            return Some(Somebody::Node(node));
+        }
+        if self.keys.is_operator(host) {
+            return Some(Somebody::Operator);
         }
         self.keys.peer(host).map(|(key, rank)| Somebody::Peer(key, rank))
     }
@@ -243,11 +332,15 @@ impl Population {
     /// The peer that is listed at this address, unless it is silent or gone: it accepts by TCP or answers uTP, or both.
     pub(crate) fn callee(&self, to: SocketAddr) -> Option<(Key, Peer)> {
         let IpAddr::V4(ip) = to.ip() else { return None };
-        let Some(Somebody::Peer(index, rank)) = self.at(ip) else {
-            return None;
+        let (key, peer) = match self.at(ip)? {
+            Somebody::Peer(index, rank) => {
+                let key = self.keys.all()[index as usize];
+                (key, self.peer(&key, rank))
+            }
+            // Which of its keys it is about, the caller says.
+            Somebody::Operator => (*self.keys.first_bait()?, OPERATOR),
+            Somebody::Router | Somebody::Node(_) => return None,
         };
-        let key = self.keys.all()[index as usize];
-        let peer = self.peer(&key, rank);
         let there = !matches!(peer.conduct, Conduct::Silent | Conduct::Stale | Conduct::Resets);
         let listens = there && to.port() == peer.outcome().port(self.config.port);
         listens.then_some((key, peer))

@@ -9,6 +9,11 @@ use crate::abuse::{Abuse, Trap};
 use crate::client::{Habits, Kind};
 use crate::home::Router;
 
+mod liars;
+
+pub use crate::life::Churn;
+pub use liars::{Flood, Liars};
+
 /// Everything that makes one lab unlike another, apart from its size and its seed.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Profile {
@@ -119,6 +124,10 @@ pub struct Nodes {
     pub mapping_reopens: Duration,
     /// Queries that the whole DHT sends to one client that it has come to know, per second.
     pub inbound_per_second: f64,
+    /// Some addresses have several nodes (A6). On the Internet alone.
+    pub shared: bool,
+    /// Nodes come and go. On the Internet alone; elsewhere a contact is dead from the start or never.
+    pub churn: Option<Churn>,
 }
 
 /// Classes of living nodes (B8).
@@ -243,38 +252,20 @@ pub struct Meta {
     pub odd_names: f64,
     /// Shares of torrents that are made to trip their readers.
     pub traps: &'static [(Trap, f64)],
+    /// Names are of one template.
+    pub templated: bool,
 }
 
-/// Shares of contacts that answer with lies (table J).
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Liars {
-    /// Take an id close to what is asked for, a new one each time.
-    pub id_chaser: f64,
-    /// List peers that do not exist, for any infohash.
-    pub fake_values: f64,
-    /// Show infohashes that do not exist.
-    pub fake_samples: f64,
-    /// Pad replies beyond what fits a packet.
-    pub oversize: f64,
-    /// Send bytes that are nearly KRPC.
-    pub malformed: f64,
-    /// Name contacts that must not be contacted.
-    pub bad_nodes: f64,
-    /// Send a datagram back as it came.
-    pub reflector: f64,
-}
-
-impl Liars {
-    /// Nobody lies.
-    pub const NONE: Self = Self {
-        id_chaser: 0.0,
-        fake_values: 0.0,
-        fake_samples: 0.0,
-        oversize: 0.0,
-        malformed: 0.0,
-        bad_nodes: 0.0,
-        reflector: 0.0,
-    };
+impl Meta {
+    /// What an operator mints: all alike, nothing odd (J11).
+    pub(crate) const fn minted(&self) -> Self {
+        Self {
+            odd_names: 0.0,
+            traps: &[],
+            templated: true,
+            ..*self
+        }
+    }
 }
 
 /// What peers do in `hostile`. Where 3.3 has no figure it is 0.01 (G).
@@ -402,13 +393,15 @@ impl Profile {
                 malformed: 0.002,    // J6 G
                 bad_nodes: 0.005,    // J7 G
                 reflector: 0.001,    // J12 G
+                many_ids: 0.01,      // J3 G
+                bait_keys: 0.005,    // J11 G
+                ..Liars::NONE
             },
             home: None,
         }
     }
 
-    /// The same with many enemies among nodes, peers and torrents (3.3). Floods are not of a lab: tests send
-    /// them.
+    /// The same with many enemies among nodes, peers and torrents (3.3).
     pub fn hostile() -> Self {
         let realistic = Self::realistic();
         Self {
@@ -454,6 +447,16 @@ impl Profile {
                 malformed: 0.4 * 0.05,
                 bad_nodes: 0.4 * 0.05,
                 reflector: 0.4 * 0.01,
+                many_ids: 0.4 * 0.08,
+                bait_keys: 0.20,
+                // 3.3, but not without end: a thirtieth of the time is enough to do harm, and a week ends.
+                flood: Some(Flood {
+                    per_second: 2_000,
+                    sources: 500,
+                    lasts: Duration::from_secs(20),
+                    every: Duration::from_secs(600),
+                }),
+                absent: false,
             },
             ..realistic
         }
@@ -509,6 +512,8 @@ impl Profile {
             mapping_idle: &[],
             mapping_reopens: Duration::ZERO,
             inbound_per_second: 0.15,
+            shared: false,
+            churn: None,
         }
     }
 
@@ -566,6 +571,17 @@ impl Profile {
             // G: its own refresh of the contact, long after.
             mapping_reopens: Duration::from_secs(3600),
             inbound_per_second: 0.15, // F12 F: 37 in 4 minutes
+            shared: true,             // A6 G
+            churn: Some(Churn {
+                short: 0.75, // D2 D, as the next two
+                short_mean: Duration::from_secs(190 * 60),
+                long_mean: Duration::from_secs(4_245 * 60),
+                off_median: Duration::from_secs(10 * 3600), // D8 G, as the next
+                off_sigma: 1.2,
+                diurnal: 0.29,                            // A3 D
+                named_for: Duration::from_secs(2 * 3600), // G, within the six hours of B9
+                keys_per_day: 0.004,                      // 3.2 G
+            }),
         }
     }
 
@@ -576,6 +592,7 @@ impl Profile {
             hybrid: 0.01,
             odd_names: 0.02, // H10 G
             traps: &[],
+            templated: false,
         }
     }
 }

@@ -108,6 +108,15 @@ pub(crate) struct Peer {
     pub(crate) seed: bool,
 }
 
+/// Who has what an operator minted: for that one alone it was made (J11).
+pub(crate) const OPERATOR: Peer = Peer {
+    conduct: Conduct::Delivers,
+    door: Door::Open,
+    utp: false,
+    kind: Kind::Libtorrent,
+    seed: true,
+};
+
 impl Peer {
     /// What dialling it by TCP gives.
     pub(crate) const fn outcome(self) -> Outcome {

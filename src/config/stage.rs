@@ -39,3 +39,6 @@ pub const LAB_HOST: host::Limits = host::Limits {
 /// Descriptors to ask of the system: both ends of every connection of a lab, and room. Many systems begin with 1,024 or
 /// less, and a dial without one fails.
 pub const DESCRIPTORS: u64 = 65_536;
+
+/// Routers are looked up for this long, all together.
+pub const RESOLVE_WITHIN: Duration = Duration::from_secs(10);

@@ -27,6 +27,10 @@ const NEVER_OPEN: [Failure; 4] = [
 /// Nodes that must have answered before their naming nobody is believed.
 const WITNESSES: u32 = 2;
 
+/// Peers of an infohash that are taken from one node at once. More of its wait until the lookup is over: a liar names fifty that do
+/// not exist (network-model J2), and must not take the place of what others name.
+const PEERS_OF_A_NODE: usize = 4;
+
 /// What a poll of the harvest gives.
 #[derive(Debug)]
 pub enum Step {
@@ -49,6 +53,8 @@ pub struct Limits {
     pub peers_per_infohash: usize,
     /// Endpoints that one infohash usually touches: with less room than this in the flow budget none is begun.
     pub flows_per_work: usize,
+    /// Endpoints of the flow budget that no query takes, so that there is room for peers.
+    pub flows_for_peers: usize,
     /// Who named the peers that [`Harvest::begin`] is told of.
     pub known_from: Origin,
 }
@@ -65,6 +71,10 @@ struct Work {
     lookup: Option<LookupId>,
     /// The pool was told to start on it, and has not ended it.
     fetching: bool,
+    /// Nodes that named peers, and how many of each were taken.
+    named: Vec<(SocketAddr, usize)>,
+    /// Peers that wait until the lookup is over, at most as many as are kept.
+    surplus: Vec<SocketAddr>,
     spare: Vec<Contact>,
     asked: Vec<SocketAddr>,
 }
@@ -85,7 +95,10 @@ pub struct Harvest {
 
 impl Harvest {
     /// Without a node only the given peers are asked; without a pool only peers are collected.
-    pub fn new(node: Option<Node>, pool: Option<Pool>, transport: Transport, limits: Limits, seed: Seed) -> Self {
+    pub fn new(mut node: Option<Node>, pool: Option<Pool>, transport: Transport, limits: Limits, seed: Seed) -> Self {
+        if let (Some(node), Some(_)) = (&mut node, &pool) {
+            node.keep_flows_free(limits.flows_for_peers);
+        }
         let works = KeyedMap::with_hasher(seed.derive("harvest").hasher());
         Self {
             node,
@@ -228,8 +241,14 @@ impl Harvest {
             if let Some(output) = self.node.as_mut().and_then(|node| node.poll(now, payload)) {
                 match output {
                     Output::Effect(effect) => return Some(Step::Effect(effect)),
-                    Output::Event(event @ crawler::Event::Peers { info_hash, peer, .. }) => {
-                        self.learn_peer(now, info_hash, peer);
+                    Output::Event(
+                        event @ crawler::Event::Peers {
+                            info_hash, from, peer, ..
+                        },
+                    ) => {
+                        if self.is_taken(&info_hash, from.addr, peer) {
+                            self.learn_peer(now, info_hash, peer);
+                        }
                         return Some(Step::Dht(event));
                     }
                     Output::Event(crawler::Event::LookupDone(done)) if self.is_ours(&done) => {
@@ -245,9 +264,16 @@ impl Harvest {
                 }
                 continue;
             }
+            if let (Some(pool), Some(node)) = (&mut self.pool, &mut self.node) {
+                pool.allow_dials(node.flow_room(now));
+            }
             if let Some(output) = self.pool.as_mut().and_then(|pool| pool.poll(now, payload)) {
                 match output {
                     Output::Effect(effect) => {
+                        // Before anybody else is allowed to dial: the transport takes its time.
+                        if let (Effect::Dial { to, .. }, Some(node)) = (effect, &mut self.node) {
+                            node.touch_flow(now, to);
+                        }
                         if let Some(effect) = self.transport.act(now, effect, payload) {
                             return Some(Step::Effect(effect));
                         }
@@ -334,6 +360,27 @@ impl Harvest {
         }
     }
 
+    /// Whether a peer that a node named is taken now; it waits if that node named many.
+    fn is_taken(&mut self, info_hash: &InfoHash, node: SocketAddr, peer: SocketAddr) -> bool {
+        let Some(work) = self.works.get_mut(info_hash) else {
+            return false;
+        };
+        let at = work.named.iter().position(|(named, _)| *named == node);
+        let at = at.unwrap_or_else(|| {
+            work.named.push((node, 0));
+            work.named.len() - 1
+        });
+        let (_, taken) = &mut work.named[at];
+        *taken += 1;
+        if *taken <= PEERS_OF_A_NODE || work.peers.contains(&peer) {
+            return true;
+        }
+        if work.surplus.len() < self.limits.peers_per_infohash {
+            work.surplus.push(peer);
+        }
+        false
+    }
+
     /// A peer of an infohash was named, or announced itself; nothing happens unless the infohash is in work.
     pub fn learn_peer(&mut self, now: Time, info_hash: InfoHash, peer: SocketAddr) {
         let Some(work) = self.works.get_mut(&info_hash) else {
@@ -358,6 +405,12 @@ impl Harvest {
 
     /// No more peers will be named: the fetch ends when all were tried, or it never began.
     fn looked_up(&mut self, now: Time, info_hash: InfoHash, answered: u32) {
+        let Some(work) = self.works.get_mut(&info_hash) else {
+            return;
+        };
+        for peer in std::mem::take(&mut work.surplus) {
+            self.learn_peer(now, info_hash, peer);
+        }
         let Some(work) = self.works.get_mut(&info_hash) else {
             return;
         };

@@ -3,6 +3,7 @@
 //! The machine under test is that of the real job, the world is `sim`; nothing is sent. Paths, losses and what peers do
 //! are drawn by coordinates, so two policies that do the same meet the same.
 
+pub mod held;
 pub mod load;
 mod others;
 mod ours;
@@ -107,7 +108,8 @@ pub fn simulate_in(args: &SimulateArgs, policy: Policy, profile: Profile) -> any
         stop: None,
     };
     let mut progress = SimulateProgress::new(policy.label(), until);
-    let (_, ended) = sim::run(&plan, &mut watched, &mut lab, Time::ZERO, &mut |now, _, point| {
+    let bounds = held::bounds(&setup);
+    let (end, ended) = sim::run(&plan, &mut watched, &mut lab, Time::ZERO, &mut |now, _, point| {
         progress.show(now, point.queries, point.infohashes, point.metadata);
         ControlFlow::Continue(())
     });
@@ -123,7 +125,7 @@ pub fn simulate_in(args: &SimulateArgs, policy: Policy, profile: Profile) -> any
         tables.write(&out.join(policy.label()))?;
     }
     let walls = [built - began, host::unix_millis() - built];
-    Ok(Outcome::new(policy, &watched, &lab, walls))
+    Ok(Outcome::new(policy, &watched, &lab, end, (bounds, walls)))
 }
 
 fn lab(args: &SimulateArgs, profile: Profile) -> Lab {

@@ -13,6 +13,9 @@ use super::recent::Recent;
 /// A home router keeps an entry for each, and fails when they are too many; packets a second tell it nothing. When the
 /// budget is spent, endpoints that are touched already may be asked again, and new ones wait for the oldest to lapse.
 pub(crate) struct Flows {
+    max: usize,
+    /// Of these, kept free of queries: for peers that the owner dials.
+    kept: usize,
     window: Duration,
     touched: Recent<Endpoint, ()>,
     most: usize,
@@ -22,16 +25,23 @@ impl Flows {
     /// Room for `max` endpoints, about 70 bytes each, taken at the start.
     pub(crate) fn new(max: usize, window: Duration, seed: Seed) -> Self {
         Self {
+            max,
+            kept: 0,
             window,
             touched: Recent::new(max, seed.derive("flows").hasher()),
             most: 0,
         }
     }
 
-    /// When `to` may be touched; not after now means at once.
+    /// Keeps room for so many endpoints that no query may take; at most three quarters of all.
+    pub(crate) fn keep_free(&mut self, endpoints: usize) {
+        self.kept = endpoints.min(self.max / 4 * 3);
+    }
+
+    /// When `to` may be touched by a query; not after now means at once.
     pub(crate) fn ready(&mut self, now: Time, to: SocketAddr) -> Time {
         self.lapse(now);
-        if !self.touched.is_full() || self.touched.get(&Endpoint::of(to)).is_some() {
+        if self.touched.len() + self.kept < self.max || self.touched.get(&Endpoint::of(to)).is_some() {
             return now;
         }
         self.touched.oldest().map_or(now, |(.., touched)| touched + self.window)
@@ -92,6 +102,18 @@ mod tests {
         assert_eq!(flows.ready(now, addr(3)), Time::from_secs(121));
         assert!(flows.ready(now, addr(1)) <= now);
         assert_eq!(flows.open(Time::from_secs(121)), 1);
+    }
+
+    #[test]
+    fn what_is_kept_free_is_for_no_query() {
+        let mut flows = Flows::new(8, Duration::from_secs(120), Seed::from_number(1));
+        flows.keep_free(5);
+        (1..=3).for_each(|port| flows.touch(Time::ZERO, addr(port)));
+        let now = Time::from_secs(1);
+        assert_eq!(flows.ready(now, addr(4)), Time::from_secs(120));
+        assert!(flows.ready(now, addr(3)) <= now);
+        flows.keep_free(8);
+        assert!(flows.ready(Time::from_secs(120), addr(4)) <= Time::from_secs(120));
     }
 
     #[test]

@@ -8,15 +8,25 @@ use world::Time;
 use super::Node;
 use crate::event::LookupId;
 
+/// One in so many endpoints of the flow budget is for those who ask us: a node is asked by one in some seconds (network-model F12).
+const ANSWERS: usize = 32;
+
 impl Node {
     /// Whether we know somebody and have walked home: a lookup begun now starts near the truth.
     pub fn is_joined(&self) -> bool {
         self.tables.iter().any(|table| table.size().nodes > 0) && self.lookups.len() == 0
     }
 
-    /// Endpoints that may still be touched within the flow window (crawlers R11).
+    /// Endpoints that may still be touched within the flow window (crawlers R11). What is left at the last is for answers to
+    /// those who ask us, which wait for nobody.
     pub fn flow_room(&mut self, now: Time) -> usize {
-        self.config.guard.max_flows.saturating_sub(self.guard.flows(now))
+        let most = self.config.guard.max_flows;
+        (most - most / ANSWERS).saturating_sub(self.guard.flows(now))
+    }
+
+    /// Keeps so many endpoints of the flow budget free of queries: for peers that the owner dials.
+    pub fn keep_flows_free(&mut self, endpoints: usize) {
+        self.guard.keep_flows_free(endpoints);
     }
 
     /// The owner dials `to`: a flow on the routers in between, like a query.

@@ -18,7 +18,7 @@ impl Pool {
         );
         let hungry = self.hunts.values().filter(|hunt| hunt.hungry).count();
         assert_eq!(self.hungry.len(), hungry, "who is hungry waits once");
-        assert!(hungry == 0 || self.talks.len() >= self.max_talks, "hungry without need");
+        assert!(hungry == 0 || !self.may_dial(), "hungry without need");
         let mut waits = BTreeSet::new();
         let mut assembled = 0;
         for (info_hash, hunt) in &self.hunts {

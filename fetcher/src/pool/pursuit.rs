@@ -55,7 +55,11 @@ impl Pool {
 
     /// Dials as many peers as may be dialled now, and says when the next may be.
     fn dial_all(&mut self, now: Time, info_hash: InfoHash) -> Turn {
-        while let Some(hunt) = self.hunts.get_mut(&info_hash) {
+        loop {
+            let may_dial = self.may_dial();
+            let Some(hunt) = self.hunts.get_mut(&info_hash) else {
+                return Turn::Never;
+            };
             if !hunt.peers.any_ready() {
                 return Turn::Never;
             }
@@ -66,7 +70,7 @@ impl Pool {
             if turn != Turn::Now {
                 return turn;
             }
-            if self.talks.len() >= self.max_talks {
+            if !may_dial {
                 if !hunt.hungry {
                     hunt.hungry = true;
                     self.hungry.push_back(info_hash);
@@ -79,7 +83,6 @@ impl Pool {
                 None => {}
             }
         }
-        Turn::Never
     }
 
     /// The best peer that can be dialled now. Puts those aside whose host is busy, and those away that are not worth it.
@@ -111,6 +114,7 @@ impl Pool {
         };
         let conn = ConnId(self.next_conn);
         self.next_conn += 1;
+        self.dials_allowed = self.dials_allowed.saturating_sub(1);
         let host = Host::of(peer, self.config.exclusion);
         let via = hunt.peers.via(peer);
         hunt.peers.done(peer);

@@ -1,6 +1,6 @@
 //! Datagrams in, datagrams out: the paths, the NATs and the limits before a node answers, and the judge's books.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
 use wire::krpc::{Body, Message, Method, Query, Reply};
@@ -12,7 +12,6 @@ use crate::answer::{Asked, Said, put_rumours};
 use crate::client::{Habits, Kind};
 use crate::nodes::{Reach, Traits};
 use crate::pair::Verdict;
-use crate::population::Somebody;
 use crate::queue::What;
 
 /// A query on its way to a host.
@@ -21,7 +20,7 @@ struct Asking<'a> {
     from: SocketAddr,
     to: SocketAddr,
     client: Ipv4Addr,
-    ip: Ipv4Addr,
+    host: SocketAddrV4,
     bytes: &'a [u8],
     transaction: &'a [u8],
     query: Query<'a>,
@@ -36,7 +35,7 @@ impl Lab {
         if wire::utp::begins(bytes) {
             return self.stream_packet(now, from, to, bytes);
         }
-        let (IpAddr::V4(client), IpAddr::V4(ip)) = (from.ip(), to.ip()) else {
+        let (IpAddr::V4(client), SocketAddr::V4(host)) = (from.ip(), to) else {
             self.counts.unreadable += 1;
             return;
         };
@@ -52,11 +51,15 @@ impl Lab {
             self.callers.heard(now, from, query.id);
         }
         let full = self.pairs.len() >= self.pairs_max();
-        if full && !self.pairs.contains_key(&(client, ip)) {
+        if full && !self.pairs.contains_key(&(client, host)) {
             self.counts.lost += 1;
             return;
         }
-        let pair = self.pairs.entry((client, ip)).or_default();
+        let (victim, pace) = &mut self.victim;
+        if *victim == *host.ip() {
+            pace.count(now);
+        }
+        let pair = self.pairs.entry((client, host)).or_default();
         pair.packets += 1;
         pair.pace.count(now);
         self.counts.queries.count(&query.method);
@@ -64,7 +67,7 @@ impl Lab {
             let listed = self.population.find(info_hash).is_some_and(|key| key.peers > 0);
             self.counts.get_peers_of_listed += u64::from(listed);
         }
-        let packet = self.net.packet(client, ip, pair.packets);
+        let packet = self.net.packet(client, *host.ip(), pair.packets);
         if self.net.loses(&mut pair.to_host, 0, now, packet) {
             self.counts.lost += 1;
             return;
@@ -74,15 +77,21 @@ impl Lab {
             from,
             to,
             client,
-            ip,
+            host,
             bytes,
             transaction: message.transaction,
             query,
         };
-        match self.population.at(ip) {
-            Some(Somebody::Router) if to.port() == self.population.config.port => self.ask_router(&asking),
-            Some(Somebody::Node(node)) if to.port() == self.population.config.port => self.ask_node(&asking, node),
-            _ => self.counts.nobody += 1,
+        if to == self.population.bootstrap() {
+            self.ask_router(&asking);
+        } else if let Some(node) = self
+            .population
+            .node_at(host)
+            .filter(|node| self.population.nodes.is_there(*node, now))
+        {
+            self.ask_node(&asking, node);
+        } else {
+            self.counts.nobody += 1;
         }
     }
 
@@ -98,10 +107,10 @@ impl Lab {
             _ => return,
         };
         if let Some(target) = target {
-            let pair = self.pairs.get(&(asking.client, asking.ip));
+            let pair = self.pairs.get(&(asking.client, asking.host));
             let draw = pair.map_or(0, |pair| pair.packets);
             let mut near = Vec::new();
-            population.nodes.known_to_router(draw, &target, &mut near);
+            population.nodes.known_to_router(draw, &target, asking.now, &mut near);
             put_rumours(population, &near, &mut self.draft.nodes);
         }
         let mut reply = Reply::new(population.router);
@@ -121,10 +130,10 @@ impl Lab {
         if !self.comes_through(asking, node, traits) {
             return;
         }
-        let Some(pair) = self.pairs.get_mut(&(asking.client, asking.ip)) else {
+        let Some(pair) = self.pairs.get_mut(&(asking.client, asking.host)) else {
             return;
         };
-        let packet = self.net.packet(asking.client, asking.ip, pair.packets);
+        let packet = self.net.packet(asking.client, *asking.host.ip(), pair.packets);
         let samples = matches!(asking.query.method, Method::SampleInfohashes { .. });
         if samples && traits.samples && traits.readable() {
             self.counts.samples_to_samplers += 1;
@@ -177,7 +186,7 @@ impl Lab {
     fn comes_through(&mut self, asking: &Asking<'_>, node: Host, traits: Traits) -> bool {
         let now = asking.now;
         let reopens = self.population.config.profile.nodes.mapping_reopens;
-        let Some(pair) = self.pairs.get_mut(&(asking.client, asking.ip)) else {
+        let Some(pair) = self.pairs.get_mut(&(asking.client, asking.host)) else {
             return false;
         };
         // The NAT keeps a mapping for a while after a packet to the asker (B12).
@@ -219,7 +228,7 @@ impl Lab {
 
     /// Keeps the judge's books on an answer to sample_infohashes that gets through.
     fn sampled(&mut self, asking: &Asking<'_>, believed: bool) {
-        let Some(pair) = self.pairs.get_mut(&(asking.client, asking.ip)) else {
+        let Some(pair) = self.pairs.get_mut(&(asking.client, asking.host)) else {
             return;
         };
         if self.draft.samples.is_none() {
@@ -246,15 +255,17 @@ impl Lab {
 
     /// Sends an answer on its way; gives how long that takes, or `None` if it will not arrive.
     fn send(&mut self, asking: &Asking<'_>, bytes: Vec<u8>) -> Option<Duration> {
-        let pair = self.pairs.get_mut(&(asking.client, asking.ip))?;
-        let packet = self.net.packet(asking.client, asking.ip, pair.packets);
+        let pair = self.pairs.get_mut(&(asking.client, asking.host))?;
+        let packet = self.net.packet(asking.client, *asking.host.ip(), pair.packets);
         self.counts.answered += 1;
         if self.net.loses(&mut pair.to_asker, 1, asking.now, packet) || !self.queue.has_room() {
             self.counts.lost += 1;
             self.queue.recycle(bytes);
             return None;
         }
-        let delay = self.net.answer_after(self.net.rtt(asking.client, asking.ip), packet);
+        let delay = self
+            .net
+            .answer_after(self.net.rtt(asking.client, *asking.host.ip()), packet);
         let (at, from, to) = (asking.now + delay, asking.to, asking.from);
         if self.net.duplicates(packet) {
             let bytes = bytes.clone();
@@ -279,21 +290,31 @@ impl Lab {
                 return self.queue.recycle(bytes);
             };
             let IpAddr::V4(client) = call.to.ip() else { continue };
-            let from = self.population.addresses.of(call.node);
+            let from = self.population.node_addr(call.node);
             if self.pairs.len() >= self.pairs_max() {
                 continue;
             }
             self.pairs.entry((client, from)).or_default().called = Some(now);
             self.counts.asked += 1;
-            let at = now + self.net.rtt(client, from) / 2;
-            self.queue.push(
-                at,
-                What::Datagram {
-                    from: SocketAddr::from((from, self.population.config.port)),
-                    to: call.to,
-                    bytes,
-                },
-            );
+            let at = now + self.net.rtt(client, *from.ip()) / 2;
+            let (from, to) = (from.into(), call.to);
+            self.queue.push(at, What::Datagram { from, to, bytes });
+        }
+    }
+
+    /// Sends what floods a client.
+    pub(super) fn flood_client(&mut self, now: Time) {
+        let (Some(flood), Some(to)) = (&mut self.flood, self.callers.first()) else {
+            return;
+        };
+        for _ in 0..flood.due(now) {
+            let mut bytes = self.queue.buffer();
+            let from = flood.packet(&self.population, &mut bytes).into();
+            if !self.queue.has_room() {
+                return self.queue.recycle(bytes);
+            }
+            self.counts.flooded += 1;
+            self.queue.push(now, What::Datagram { from, to, bytes });
         }
     }
 }

@@ -123,18 +123,18 @@ impl Lab {
 
     /// A uTP packet on its way to a peer.
     pub(super) fn stream_packet(&mut self, now: Time, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
-        let (IpAddr::V4(client), IpAddr::V4(ip)) = (from.ip(), to.ip()) else {
+        let (IpAddr::V4(client), SocketAddr::V4(host)) = (from.ip(), to) else {
             self.counts.unreadable += 1;
             return;
         };
         self.counts.stream_packets += 1;
-        if self.pairs.len() >= self.pairs_max() && !self.pairs.contains_key(&(client, ip)) {
+        if self.pairs.len() >= self.pairs_max() && !self.pairs.contains_key(&(client, host)) {
             self.counts.lost += 1;
             return;
         }
-        let pair = self.pairs.entry((client, ip)).or_default();
+        let pair = self.pairs.entry((client, host)).or_default();
         pair.packets += 1;
-        let packet = self.net.packet(client, ip, pair.packets);
+        let packet = self.net.packet(client, *host.ip(), pair.packets);
         if self.net.loses(&mut pair.to_host, 0, now, packet) {
             self.counts.lost += 1;
         } else if self.population.callee(to).is_some_and(|(_, peer)| peer.utp) {
@@ -180,7 +180,7 @@ impl Lab {
         let (Some(SocketAddr::V4(from)), IpAddr::V4(client)) = (from, to.ip()) else {
             return self.queue.recycle(bytes);
         };
-        let Some(pair) = self.pairs.get_mut(&(client, *from.ip())) else {
+        let Some(pair) = self.pairs.get_mut(&(client, from)) else {
             return self.queue.recycle(bytes);
         };
         pair.packets += 1;

@@ -8,7 +8,7 @@ use super::*;
 use crate::client::{Habits, Kind};
 use crate::profile::{Liars, Profile};
 
-const CLIENT: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5000));
+const CLIENT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5000));
 
 fn lab(profile: Profile, nodes: usize, torrents: usize) -> Lab {
     let config = Config {

@@ -106,3 +106,29 @@ fn a_blocked_host_that_calls_is_hung_up_on() {
     assert!(call(1, "8.8.8.8:50000"));
     assert!(!call(2, "9.9.9.4:50000"));
 }
+
+#[test]
+fn a_node_that_names_many_peers_does_not_take_the_place_of_others() {
+    let mut harvest = harvest();
+    harvest.limits.peers_per_infohash = 20;
+    harvest.begin(Time::ZERO, HASH, None, &[addr("9.9.9.1:6881")]);
+    let mut name = |node: &str, peers: std::ops::Range<u16>| {
+        for port in peers {
+            let peer = SocketAddr::from(([9, 9, 1, 1], port));
+            if harvest.is_taken(&HASH, addr(node), peer) {
+                harvest.learn_peer(Time::ZERO, HASH, peer);
+            }
+        }
+    };
+    name("8.0.0.1:6881", 2000..2050);
+    name("8.0.0.2:6881", 3000..3003);
+    harvest.looked_up(Time::ZERO, HASH, 2);
+    let ports: Vec<u16> = harvest.works[&HASH].peers.iter().map(SocketAddr::port).collect();
+    let expected: Vec<u16> = [6881]
+        .into_iter()
+        .chain(2000..2004)
+        .chain(3000..3003)
+        .chain(2004..2016)
+        .collect();
+    assert_eq!(ports, expected);
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crawler::{Event as DhtEvent, Families, Node};
 use world::{Input, Machine, Output, Time};
 
+use super::held;
 use super::policy::{Setup, Told};
 use super::tables::Tables;
 use crate::config;
@@ -19,10 +20,13 @@ pub(super) struct Ours {
     estimated: Time,
     /// What it would leave in files, if that is wanted.
     tables: Option<Tables>,
+    /// When it told last what it holds.
+    held: Time,
 }
 
 /// How often that is.
 const ESTIMATE_EVERY: Duration = Duration::from_secs(300);
+const HELD_EVERY: Duration = Duration::from_secs(10);
 
 impl Ours {
     pub(super) fn new(setup: &Setup) -> Self {
@@ -47,6 +51,7 @@ impl Ours {
             crawl,
             estimated: Time::ZERO,
             tables: setup.tables.clone(),
+            held: Time::ZERO,
         }
     }
 }
@@ -75,6 +80,10 @@ impl Machine for Ours {
                     Outcome::Metadata(raw) => Told::Metadata(harvested.info_hash, raw),
                     _ => Told::Failed(harvested.info_hash),
                 },
+                Event::Pulse if now >= self.held + HELD_EVERY => {
+                    self.held = now;
+                    Told::Holds(Box::new(held::levels(&self.crawl)))
+                }
                 Event::Pulse if now >= self.estimated + ESTIMATE_EVERY => {
                     self.estimated = now;
                     let Some(node) = self.crawl.harvest().node() else {

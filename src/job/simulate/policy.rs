@@ -8,6 +8,7 @@ use crawler::Sighting;
 use wire::InfoHash;
 use world::Machine;
 
+use super::held::Levels;
 use super::tables::Tables;
 use super::{others::Other, ours};
 use crate::args::{CrawlArgs, Policy};
@@ -27,6 +28,8 @@ pub enum Told {
     Metadata(InfoHash, Arc<Vec<u8>>),
     /// What it takes the whole to be, if it makes estimates; now and then.
     Estimated(Box<Estimated>),
+    /// What it holds, if it tells; now and then.
+    Holds(Box<Levels>),
     /// It is done with this one and has no info dictionary.
     Failed(InfoHash),
 }

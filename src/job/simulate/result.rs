@@ -1,9 +1,12 @@
 //! What a simulated crawl came to, held against the truth that the simulator knows.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use sim::{HomeCounts, Lab};
+use world::Time;
 
+use super::held::Levels;
 use super::load::quantile;
 use super::watch::{Asked, Course, Point, Watched};
 use crate::args::{Policy, SimulateArgs};
@@ -25,7 +28,7 @@ pub struct Outcome {
     pub load: Vec<u64>,
     /// Hosts asked.
     pub hosts: usize,
-    /// Infohashes planted, and of these found, by the first six bits.
+    /// Infohashes planted, and of these found, by the first six bits. Baits are none of them.
     pub zones: [(u64, u64); ZONES],
     /// At a quarter of a sweep: how it stood, and planted infohashes that were found.
     pub quarter: Option<(Point, u64)>,
@@ -33,6 +36,17 @@ pub struct Outcome {
     pub wanted: u64,
     /// Infohashes believed that nobody ever announced.
     pub forged: u64,
+    /// Baits, which one operator minted: planted, found, and with metadata.
+    pub baits: (u64, u64, u64),
+    /// Queries to the victim that liars name, the most of them in ten seconds, and the least burst with which a limiter of one a
+    /// second lets them pass.
+    pub to_victim: (u64, usize, f64),
+    /// The longest time without a query.
+    pub longest_pause: Duration,
+    /// The most that it held of each kind of state, and how much it may hold. Zeros of a policy that does not tell.
+    pub held: [Levels; 2],
+    /// Packets of floods that came.
+    pub flooded: u64,
     /// Share with one listed peer among all planted infohashes that have a listed peer, and among those found.
     pub one_peer: (f64, f64),
     /// Times that somebody asked for an infohash.
@@ -45,7 +59,7 @@ pub struct Outcome {
     pub home: Option<HomeCounts>,
     /// Bytes of the world, in the end.
     pub world_bytes: u64,
-    /// Living nodes at the start, and those of them that answer strangers.
+    /// Living nodes at the end, and those of them that answer strangers.
     pub nodes: (u64, u64),
     /// Milliseconds to make the world, and to run it.
     pub walls: [u64; 2],
@@ -54,16 +68,30 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    pub(super) fn new(policy: Policy, watched: &Watched, lab: &Lab, walls: [u64; 2]) -> Self {
+    pub(super) fn new(
+        policy: Policy,
+        watched: &Watched,
+        lab: &Lab,
+        end: Time,
+        (bounds, walls): (Levels, [u64; 2]),
+    ) -> Self {
         let population = lab.population();
         let mut zones = [(0, 0); ZONES];
         let mut planted = Singles::default();
-        for (infohash, peers) in population.infohashes() {
+        let baits_of = |infohashes: &mut dyn Iterator<Item = &wire::InfoHash>| {
+            infohashes.filter(|infohash| population.is_bait(infohash)).count() as u64
+        };
+        let mut baits = (0, baits_of(&mut watched.seen()), baits_of(&mut watched.fetched()));
+        for (infohash, peers) in population.infohashes_by(end) {
+            if population.is_bait(&infohash) {
+                baits.0 += 1;
+                continue;
+            }
             zones[zone(&infohash)].0 += 1;
             planted.count(Some(peers));
         }
         let (mut found, mut forged) = (Singles::default(), 0);
-        for infohash in watched.seen() {
+        for infohash in watched.seen().filter(|infohash| !population.is_bait(infohash)) {
             let listed = population.listed(infohash);
             if listed.is_some() {
                 zones[zone(infohash)].1 += 1;
@@ -88,13 +116,18 @@ impl Outcome {
                 .filter(|hash| population.listed(hash).is_some_and(|peers| peers > 0))
                 .count() as u64,
             forged,
+            baits,
+            to_victim: lab.to_victim(),
+            longest_pause: watched.longest_pause(end),
+            held: [*watched.held(), bounds],
+            flooded: lab.counts().flooded,
             one_peer: (planted.share(), found.share()),
             asked_for: watched.asked_for(),
             bans: lab.counts().bans,
             estimates: watched.estimates().clone(),
             home: lab.home_counts(),
             world_bytes: lab.memory_bytes() as u64,
-            nodes: (population.nodes() as u64, population.answering().0 as u64),
+            nodes: (population.nodes_at(end) as u64, population.answering_at(end).0 as u64),
             walls,
             fingerprint: watched.fingerprint(),
         }
@@ -103,6 +136,21 @@ impl Outcome {
     /// Where it stood in the end.
     pub fn last(&self) -> Point {
         self.points.last().copied().unwrap_or_default()
+    }
+
+    /// Infohashes with metadata that somebody but the operator of the baits announced.
+    pub fn true_metadata(&self) -> u64 {
+        self.last().metadata - self.baits.2
+    }
+
+    /// The kind of state of which it held most for what it may, and that share.
+    pub fn fullest(&self) -> Option<(&'static str, f64)> {
+        let [held, bounds] = &self.held;
+        held.iter()
+            .filter(|(of, _)| bounds[*of] > 0)
+            .map(|(of, level)| (world::Member::label(of), level as f64 / bounds[of] as f64))
+            .max_by(|one, other| one.1.total_cmp(&other.1))
+            .filter(|(_, share)| *share > 0.0)
     }
 
     /// Infohashes planted, and of these found.
@@ -146,6 +194,9 @@ const ROWS: &[Row] = &[
     }),
     ("  of those planted", |o| percent(o.coverage().1, o.coverage().0)),
     ("  never planted (forged)", |o| percent(o.forged, o.last().infohashes)),
+    ("  minted by one operator (bait)", |o| {
+        percent(o.baits.1, o.last().infohashes)
+    }),
     ("  per query", |o| ratio(o.last().infohashes, o.last().queries)),
     ("at a quarter of a sweep: queries that look for infohashes", |o| {
         o.quarter
@@ -161,6 +212,7 @@ const ROWS: &[Row] = &[
             .map_or_else(String::new, |(point, found)| ratio(found, point.queries))
     }),
     ("infohashes with metadata", |o| thousands(o.last().metadata)),
+    ("  of these bait", |o| percent(o.baits.2, o.last().metadata)),
     ("  given up without", |o| thousands(o.last().failed)),
     ("  per TCP SYN", |o| ratio(o.last().metadata, o.last().tcp_syns)),
     ("  per SYN of either kind", |o| {
@@ -182,12 +234,22 @@ const ROWS: &[Row] = &[
             .join(" / ")
     }),
     ("nodes that banned us", |o| thousands(o.bans)),
+    ("queries to the victim of liars, most in ten seconds", |o| {
+        format!("{} / {}", thousands(o.to_victim.0), o.to_victim.1)
+    }),
+    ("longest time without a query, s", |o| {
+        format!("{:.1}", o.longest_pause.as_secs_f64())
+    }),
+    ("fullest of what it holds, for what it may", |o| {
+        o.fullest()
+            .map_or_else(|| "-".to_owned(), |(of, share)| format!("{of} {:.0}%", 100.0 * share))
+    }),
     ("one-peer share of those found (truth)", |o| {
         format!("{:.3} ({:.3})", o.one_peer.1, o.one_peer.0)
     }),
     ("infohashes that others asked us for, times", |o| thousands(o.asked_for)),
     ("estimate of infohashes (truth)", |o| {
-        against(&o.estimates.keys, o.coverage().0)
+        against(&o.estimates.keys, o.coverage().0 + o.baits.0)
     }),
     ("estimate of nodes that answer (truth)", |o| {
         against(&o.estimates.nodes, o.nodes.1)
@@ -246,9 +308,9 @@ pub(super) fn table(args: &SimulateArgs, outcomes: &[Outcome]) -> String {
         args.seed
     );
     let mut line = |name: &str, cells: Vec<String>| {
-        let _ = write!(text, "# {name:48}");
+        let _ = write!(text, "# {name:52}");
         for cell in cells {
-            let _ = write!(text, "{cell:>22}");
+            let _ = write!(text, " {cell:>21}");
         }
         text.push('\n');
     };

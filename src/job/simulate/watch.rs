@@ -10,6 +10,7 @@ use wire::InfoHash;
 use wire::krpc::{Body, Message, Method};
 use world::{Effect, Input, KeyedSet, KeyedState, Machine, Output, Seed, Tally, Time, closed_list};
 
+use super::held::Levels;
 use super::load::Load;
 use super::policy::{Client, Told};
 use super::syns::Counted;
@@ -106,10 +107,16 @@ pub struct Watched {
     seen: KeyedSet<InfoHash>,
     /// Times that somebody asked for an infohash: sightings of another kind, since no torrent need be there.
     asked_for: u64,
+    /// Infohashes with an info dictionary.
+    fetched: KeyedSet<InfoHash>,
     metadata: u64,
     failed: u64,
     load: Load,
     estimates: Course,
+    /// The most that it held of each kind of state.
+    held: Levels,
+    /// When it last sent a query, and the longest time without one.
+    pause: (Time, Duration),
     points: Vec<Point>,
     /// Queries of any kind but `get_peers` that are a quarter of a sweep, and how it stood then.
     quarter: (u64, Option<Quarter>),
@@ -130,10 +137,13 @@ impl Watched {
             answers: 0,
             seen: KeyedSet::with_hasher(seed.derive("seen").hasher()),
             asked_for: 0,
+            fetched: KeyedSet::with_hasher(seed.derive("fetched").hasher()),
             metadata: 0,
             failed: 0,
             load: Load::new(seed),
             estimates: Course::default(),
+            held: Levels::new(),
+            pause: (Time::ZERO, Duration::ZERO),
             points: vec![Point::default()],
             quarter: (quarter, None),
             wanted: KeyedSet::with_hasher(seed.derive("wanted").hasher()),
@@ -167,6 +177,22 @@ impl Watched {
     /// Every infohash that samples or announces showed, in no order.
     pub fn seen(&self) -> impl Iterator<Item = &InfoHash> {
         self.seen.iter()
+    }
+
+    /// Every infohash with an info dictionary, in no order.
+    pub fn fetched(&self) -> impl Iterator<Item = &InfoHash> {
+        self.fetched.iter()
+    }
+
+    /// The most that it held of each kind of state, as far as it told.
+    pub const fn held(&self) -> &Levels {
+        &self.held
+    }
+
+    /// The longest time without a query, that until `end` included.
+    pub fn longest_pause(&self, end: Time) -> Duration {
+        let (last, longest) = self.pause;
+        longest.max(end.since(last))
     }
 
     /// Times that somebody asked us for the peers of an infohash.
@@ -211,10 +237,16 @@ impl Watched {
             Told::Seen(info_hash) => drop(self.seen.insert(*info_hash)),
             Told::Metadata(info_hash, _) => {
                 self.metadata += 1;
+                self.fetched.insert(*info_hash);
                 self.fingerprint.write(info_hash.as_bytes());
             }
             Told::Failed(_) => self.failed += 1,
             Told::Estimated(estimated) => self.estimates.note(now, estimated),
+            Told::Holds(levels) => {
+                for (held, level) in levels.iter() {
+                    self.held[held] = self.held[held].max(level);
+                }
+            }
         }
     }
 
@@ -227,6 +259,8 @@ impl Watched {
             && let Body::Query(query) = message.body
         {
             self.queries.count(Asked::of(&query.method));
+            let (last, longest) = self.pause;
+            self.pause = (now, longest.max(now.since(last)));
             if let Method::GetPeers { info_hash, .. } = query.method {
                 self.wanted.insert(info_hash);
             }
