@@ -48,17 +48,26 @@ const fn each(byte: u8) -> u64 {
 /// exceeds its byte where the byte is below 0x80, and what is not is not valid.
 const fn letters(digits: u64) -> (u64, u64) {
     let low = digits & !HIGH;
+    // Constants, so that a build with few optimisations does not work them out each time.
+    const ZEROS: u64 = each(b'0');
+    const SMALL: u64 = each(0x20);
+    const BEFORE_A: u64 = each(0x60);
+    const FROM_TEN: u64 = each(0x80 - 10);
+    const FROM_ONE: u64 = each(0x80 - 1);
+    const FROM_SEVEN: u64 = each(0x80 - 7);
     // `0` to `9` become 0 to 9, `a` to `f` and `A` to `F` 1 to 6.
-    let number = low ^ each(b'0');
-    let letter = (low | each(0x20)) ^ each(0x60);
-    let numbers = !(number + each(0x80 - 10)) & HIGH;
-    let letters = (letter + each(0x80 - 1)) & !(letter + each(0x80 - 7)) & HIGH;
+    let number = low ^ ZEROS;
+    let letter = (low | SMALL) ^ BEFORE_A;
+    let numbers = !(number + FROM_TEN) & HIGH;
+    let letters = (letter + FROM_ONE) & !(letter + FROM_SEVEN) & HIGH;
     (letters, (numbers | letters) & !digits)
 }
 
 /// The number that eight valid digits are: four bits of each, then two of these in a byte, and so on.
 const fn value(digits: u64) -> u64 {
-    let fours = (digits & each(0x0f)) + ((digits >> 6) & each(1)) * 9;
+    const LOW_FOUR: u64 = each(0x0f);
+    const ONES: u64 = each(1);
+    let fours = (digits & LOW_FOUR) + ((digits >> 6) & ONES) * 9;
     let bytes = (fours | fours >> 4) & 0x00ff_00ff_00ff_00ff;
     let pairs = (bytes | bytes >> 8) & 0x0000_ffff_0000_ffff;
     (pairs | pairs >> 16) & 0xffff_ffff
