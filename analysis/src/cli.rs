@@ -2,7 +2,13 @@
 
 mod anonymize;
 mod args;
+#[cfg(feature = "sql")]
+mod ask;
+#[cfg(feature = "sql")]
+mod engine;
 mod generate;
+#[cfg(feature = "sql")]
+mod report;
 mod say;
 mod stats;
 
@@ -32,6 +38,12 @@ pub fn main() -> ExitCode {
         Command::Stats(args) => stats::run(&args),
         Command::Anonymize(args) => anonymize::run(&args),
         Command::Generate(args) => generate::run(&args),
+        #[cfg(feature = "sql")]
+        Command::Report(args) => report::run(&args),
+        #[cfg(feature = "sql")]
+        Command::Sql(args) => ask::run(&args),
+        #[cfg(feature = "sql")]
+        Command::Convert(args) => ask::run_convert(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

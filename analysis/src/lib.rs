@@ -16,6 +16,7 @@
 //! | | [`population::inverse_chance`] | samples, and which of the visited nodes hold each key |
 //! | share of draws, of keys that was seen | [`richness::coverage`], [`richness::share_seen`] | samples |
 //! | any mean over keys | [`population::weighted_mean`] | weights ([`rank`] has those of libtorrent's bias) |
+//! | how frequencies fall | [`power_law::Frequencies::fit`] | figures and how often each is there |
 //! | peers of a torrent | [`swarm::size`] | BEP 33 filters |
 //! | how long nodes stay | [`churn::survival`], [`churn::still_there`] | nodes probed again and again |
 //!
@@ -31,11 +32,15 @@ pub mod estimate;
 pub mod generate;
 mod hex;
 pub mod incidence;
+pub mod plot;
 pub mod population;
+pub mod power_law;
 pub mod rank;
 pub mod read;
 pub mod richness;
 pub mod size;
+#[cfg(feature = "sql")]
+pub mod sql;
 #[cfg(feature = "cli")]
 pub mod stage;
 pub mod stats;

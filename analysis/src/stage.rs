@@ -9,6 +9,8 @@ mod count;
 mod error;
 mod find;
 mod source;
+#[cfg(feature = "sql")]
+mod whole;
 mod write;
 
 pub use chance::secret;
@@ -16,4 +18,6 @@ pub use count::count;
 pub use error::BadInput;
 pub use find::{Found, find};
 pub use source::{Packed, Source, Stretch, What};
+#[cfg(feature = "sql")]
+pub use whole::{read_text, write_file};
 pub use write::{key, new_file};

@@ -8,7 +8,6 @@ pub mod load;
 mod others;
 mod ours;
 mod page;
-mod plot;
 pub mod policy;
 pub mod result;
 pub mod syns;

@@ -33,6 +33,20 @@ pub(super) enum Command {
     Anonymize(AnonymizeArgs),
     /// Make a metadata.txt of any size from a seed, to measure with: invented names, nobody's addresses
     Generate(GenerateArgs),
+    /// Answer reports: questions in SQL that come along, and those of your own
+    ///
+    /// `analyze report --list` tells their names. DATA is a metadata.txt, a directory that a crawl left, a pattern, or Parquet that `convert` made.
+    /// Answers are printed; with --html, --csv or --plots they are written instead.
+    #[cfg(feature = "sql")]
+    Report(super::engine::ReportArgs),
+    /// Ask in SQL: one question, or a prompt
+    ///
+    /// Tables are torrents, peers, files, nodes, sightings and fetches, as far as DATA has them; data/README.md has their columns.
+    #[cfg(feature = "sql")]
+    Sql(super::engine::SqlArgs),
+    /// Write tables as Parquet, by the hour where they have times
+    #[cfg(feature = "sql")]
+    Convert(super::engine::ConvertArgs),
 }
 
 /// Count a metadata.txt.

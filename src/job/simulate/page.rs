@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use analysis::plot::{Line, Marks, Plot, escaped};
+
 use super::load::quantile;
-use super::plot::{Line, Plot, escaped};
 use super::result::{Outcome, figures};
 use crate::args::SimulateArgs;
 
@@ -11,11 +12,11 @@ use crate::args::SimulateArgs;
 pub(super) fn plots(outcomes: &[Outcome]) -> Vec<Plot> {
     let mut plots = vec![
         Plot {
-            key: "infohashes",
-            title: "New infohashes against queries",
-            x: "DHT queries sent",
-            y: "distinct infohashes",
-            lines: lines(outcomes, |o| {
+            key: "infohashes".to_owned(),
+            title: "New infohashes against queries".to_owned(),
+            x: "DHT queries sent".to_owned(),
+            y: "distinct infohashes".to_owned(),
+            marks: lines(outcomes, |o| {
                 o.points
                     .iter()
                     .map(|p| (p.queries as f64, p.infohashes as f64))
@@ -23,11 +24,11 @@ pub(super) fn plots(outcomes: &[Outcome]) -> Vec<Plot> {
             }),
         },
         Plot {
-            key: "metadata",
-            title: "Infohashes with metadata over time",
-            x: "virtual hours",
-            y: "infohashes with metadata",
-            lines: lines(outcomes, |o| {
+            key: "metadata".to_owned(),
+            title: "Infohashes with metadata over time".to_owned(),
+            x: "virtual hours".to_owned(),
+            y: "infohashes with metadata".to_owned(),
+            marks: lines(outcomes, |o| {
                 o.points
                     .iter()
                     .map(|p| (p.at as f64 / 3600.0, p.metadata as f64))
@@ -35,21 +36,21 @@ pub(super) fn plots(outcomes: &[Outcome]) -> Vec<Plot> {
             }),
         },
         Plot {
-            key: "load",
-            title: "Load per host",
-            x: "percentile of the hours in which a host was asked",
-            y: "queries to a host in an hour",
-            lines: lines(outcomes, |o| {
+            key: "load".to_owned(),
+            title: "Load per host".to_owned(),
+            x: "percentile of the hours in which a host was asked".to_owned(),
+            y: "queries to a host in an hour".to_owned(),
+            marks: lines(outcomes, |o| {
                 let at = |percent: u32| (f64::from(percent), quantile(&o.load, f64::from(percent) / 100.0) as f64);
                 (1..=100).map(at).collect()
             }),
         },
         Plot {
-            key: "coverage",
-            title: "Coverage by prefix",
-            x: "zone of the key space (first six bits)",
-            y: "share of the planted infohashes that was found",
-            lines: lines(outcomes, |o| {
+            key: "coverage".to_owned(),
+            title: "Coverage by prefix".to_owned(),
+            x: "zone of the key space (first six bits)".to_owned(),
+            y: "share of the planted infohashes that was found".to_owned(),
+            marks: lines(outcomes, |o| {
                 let share = |(zone, (planted, found)): (usize, &(u64, u64))| {
                     (zone as f64, *found as f64 / (*planted).max(1) as f64)
                 };
@@ -78,19 +79,19 @@ pub(super) fn plots(outcomes: &[Outcome]) -> Vec<Plot> {
     plots
 }
 
-fn lines(outcomes: &[Outcome], points: impl Fn(&Outcome) -> Vec<(f64, f64)>) -> Vec<Line> {
+fn lines(outcomes: &[Outcome], points: impl Fn(&Outcome) -> Vec<(f64, f64)>) -> Marks {
     let line = |outcome: &Outcome| Line {
         name: outcome.policy.label().to_owned(),
         points: points(outcome),
         band: Vec::new(),
     };
-    outcomes.iter().map(line).collect()
+    Marks::Lines(outcomes.iter().map(line).collect())
 }
 
 /// An estimate over time and the truth; `None` if no policy made one.
 fn estimate(
-    key: &'static str,
-    title: &'static str,
+    key: &str,
+    title: &str,
     outcomes: &[Outcome],
     of: impl Fn(&Outcome) -> (&Vec<(u64, [f64; 3])>, u64),
 ) -> Option<Plot> {
@@ -114,11 +115,11 @@ fn estimate(
         });
     }
     (!lines.is_empty()).then_some(Plot {
-        key,
-        title,
-        x: "virtual hours",
-        y: "number",
-        lines,
+        key: key.to_owned(),
+        title: title.to_owned(),
+        x: "virtual hours".to_owned(),
+        y: "number".to_owned(),
+        marks: Marks::Lines(lines),
     })
 }
 

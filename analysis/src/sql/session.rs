@@ -1,0 +1,338 @@
+//! Files opened as tables, and questions asked of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use datafusion::datasource::MemTable;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionConfig, SessionContext};
+use futures::StreamExt as _;
+use tokio::runtime::Runtime;
+
+use super::answer::Answer;
+use super::fault::told;
+use super::functions::{self, Places};
+use super::scan::{Csv, Told};
+use super::views::{Feed, columns, cut, view};
+use crate::read::{Form, Table};
+use crate::stage::{BadInput, Found, Source, What};
+
+/// How questions are answered.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Threads that work on one.
+    pub threads: usize,
+    /// Bytes that one may take before it puts what it has in a temporary file.
+    pub memory: usize,
+    /// Bytes of CSV that are kept in memory, once read, when several questions are asked.
+    pub keep: u64,
+    /// MaxMind files for `country`, `asn`, `as_name`.
+    pub geoip: Vec<PathBuf>,
+}
+
+/// Tables of some files.
+pub struct Session {
+    runtime: Runtime,
+    context: SessionContext,
+    options: Options,
+    told: Arc<Told>,
+    tables: BTreeMap<Table, Vec<(Feed, Vec<Arc<Source>>)>>,
+    places: Places,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("tables", &self.tables)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Opens what was found.
+    ///
+    /// # Errors
+    ///
+    /// [`BadInput`] for a Parquet file with the columns of no table or a MaxMind file that is none; the system's, of threads.
+    pub fn open(found: &Found, options: Options) -> anyhow::Result<Self> {
+        let places = functions::open(&options.geoip)?;
+        let threads = options.threads.max(1);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .enable_all()
+            .build()?;
+        let context = engine(&options, &places, threads)?;
+        let mut session = Self {
+            runtime,
+            context,
+            options,
+            told: Arc::default(),
+            tables: BTreeMap::new(),
+            places,
+        };
+        session.take_in(found)?;
+        for table in session.tables.keys().copied().collect::<Vec<_>>() {
+            session.show(table)?;
+        }
+        Ok(session)
+    }
+
+    /// Gives the engine each group of files that are read alike.
+    fn take_in(&mut self, found: &Found) -> anyhow::Result<()> {
+        let mut csv: BTreeMap<(Table, String, Form), Vec<Arc<Source>>> = BTreeMap::new();
+        let mut parquet: BTreeMap<Table, Vec<Arc<Source>>> = BTreeMap::new();
+        for source in &found.sources {
+            let source = Arc::new(source.clone());
+            match &source.what {
+                What::Csv(layout) => {
+                    for table in layout.form.feeds() {
+                        let key = (*table, source.crawl.clone(), layout.form);
+                        csv.entry(key).or_default().push(Arc::clone(&source));
+                    }
+                }
+                What::Parquet => {
+                    let table = self.table_of(&source)?;
+                    parquet.entry(table).or_default().push(source);
+                }
+                What::Nothing => {}
+            }
+        }
+        for (number, (table, sources)) in parquet.into_iter().enumerate() {
+            let name = format!("parquet_{number}");
+            let frame = self.runtime.block_on(self.parquet(&sources)).map_err(told)?;
+            self.context.register_table(&name, frame.into_view()).map_err(told)?;
+            let feed = Feed {
+                name,
+                crawl: None,
+                form: None,
+            };
+            self.tables.entry(table).or_default().push((feed, sources));
+        }
+        for (number, ((table, crawl, form), sources)) in csv.into_iter().enumerate() {
+            let name = format!("csv_{number}");
+            let csv = Csv::new(form, cut(table, form), &sources, self.options.threads, &self.told);
+            self.context.register_table(&name, Arc::new(csv)).map_err(told)?;
+            let feed = Feed {
+                name,
+                crawl: Some(crawl),
+                form: Some(form),
+            };
+            self.tables.entry(table).or_default().push((feed, sources));
+        }
+        Ok(())
+    }
+
+    async fn parquet(&self, sources: &[Arc<Source>]) -> datafusion::common::Result<DataFrame> {
+        let paths: Vec<String> = sources.iter().map(|source| source.path.display().to_string()).collect();
+        self.context.read_parquet(paths, ParquetReadOptions::default()).await
+    }
+
+    /// The table that a Parquet file has the columns of.
+    fn table_of(&self, source: &Arc<Source>) -> anyhow::Result<Table> {
+        let read = self.runtime.block_on(self.parquet(std::slice::from_ref(source)));
+        let frame = read.map_err(|error| BadInput::at(&source.path, None, &told(error).to_string()))?;
+        let has = |name: &str| frame.schema().fields().iter().any(|field| field.name() == name);
+        // The one with most columns: those of some are among those of others.
+        let fits = Table::ALL
+            .into_iter()
+            .filter(|table| has("crawl") && columns(*table).iter().all(|(name, _)| has(name)));
+        let fitting = fits.max_by_key(|table| columns(*table).len());
+        fitting.ok_or_else(|| {
+            BadInput::at(
+                &source.path,
+                None,
+                "Parquet with the columns of no table; `analyze convert` writes some that are read",
+            )
+            .into()
+        })
+    }
+
+    /// Makes the view of a table, or makes it anew.
+    fn show(&self, table: Table) -> anyhow::Result<()> {
+        let feeds: Vec<Feed> = self
+            .tables
+            .get(&table)
+            .into_iter()
+            .flatten()
+            .map(|(feed, _)| feed.clone())
+            .collect();
+        let view = self
+            .runtime
+            .block_on(self.context.sql(&view(table, &feeds)))
+            .map_err(told)?
+            .into_view();
+        self.context.deregister_table(table.name()).map_err(told)?;
+        self.context.register_table(table.name(), view).map_err(told)?;
+        Ok(())
+    }
+
+    /// The tables that there are.
+    pub fn tables(&self) -> impl Iterator<Item = Table> + '_ {
+        self.tables.keys().copied()
+    }
+
+    /// The crawls that they are of.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading Parquet files, which say it in a column.
+    pub fn crawls(&self) -> anyhow::Result<BTreeSet<String>> {
+        let mut crawls = BTreeSet::new();
+        for (feed, _) in self.tables.values().flatten() {
+            match &feed.crawl {
+                Some(crawl) => {
+                    crawls.insert(crawl.clone());
+                }
+                None => {
+                    let answer = self.ask(&format!("SELECT DISTINCT crawl FROM {}", feed.name), usize::MAX)?;
+                    crawls.extend(answer.rows.into_iter().filter_map(|row| row.into_iter().next()));
+                }
+            }
+        }
+        Ok(crawls)
+    }
+
+    /// Whether addresses can be placed.
+    pub fn has_places(&self) -> bool {
+        !self.places.is_empty()
+    }
+
+    /// Whether a column of a table has something in it, as far as the files can say.
+    pub fn has(&self, table: Table, column: &str) -> bool {
+        let feeds = self.tables.get(&table).into_iter().flatten();
+        let mut forms = feeds.map(|(feed, _)| feed.form);
+        forms.any(|form| {
+            form.is_none_or(|form| {
+                let counted = table == Table::Torrents && super::build::COUNTED.contains(&column);
+                counted
+                    || matches!(column, "crawl" | "metadata_ok" | "source")
+                    || form.columns().iter().any(|had| had.name == column)
+            })
+        })
+    }
+
+    /// Reads the CSV of these tables once and keeps it, as far as that is allowed: for several questions.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading.
+    pub fn keep(&mut self, tables: &[Table]) -> anyhow::Result<()> {
+        let mut left = self.options.keep;
+        for table in tables {
+            let feeds = self.tables.get(table).cloned().unwrap_or_default();
+            let csv = feeds.iter().filter(|(feed, _)| feed.form.is_some());
+            // Packed files are some four times as long as they lie there.
+            let length = |source: &Arc<Source>| {
+                source.bytes
+                    * if source.packed == crate::stage::Packed::Plain {
+                        1
+                    } else {
+                        4
+                    }
+            };
+            let bytes: u64 = csv.clone().flat_map(|(_, sources)| sources).map(length).sum();
+            if bytes == 0 || bytes > left {
+                continue;
+            }
+            left -= bytes;
+            if *table == Table::Torrents {
+                self.keep_one(table.name(), "SELECT * FROM torrents")?;
+                continue;
+            }
+            for (feed, _) in csv {
+                self.keep_one(&feed.name, &format!("SELECT * FROM {}", feed.name))?;
+            }
+            self.show(*table)?;
+        }
+        Ok(())
+    }
+
+    fn keep_one(&self, name: &str, sql: &str) -> anyhow::Result<()> {
+        let kept = self.runtime.block_on(async {
+            let frame = self.context.sql(sql).await?;
+            let schema = Arc::clone(frame.schema().inner());
+            MemTable::try_new(schema, frame.collect_partitioned().await?)
+        });
+        self.context.deregister_table(name).map_err(told)?;
+        self.context
+            .register_table(name, Arc::new(kept.map_err(told)?))
+            .map_err(told)?;
+        Ok(())
+    }
+
+    /// Asks, and takes `most` rows of the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`BadInput`] for SQL that cannot be understood and for files that turn out to be no tables; the engine's own.
+    pub fn ask(&self, sql: &str, most: usize) -> anyhow::Result<Answer> {
+        let asked = self.runtime.block_on(async {
+            let frame = self.context.sql(sql).await?;
+            let schema = Arc::clone(frame.schema().inner());
+            // Statements that are no questions answer nothing that could be limited.
+            let limited = match frame.logical_plan() {
+                LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Copy(_) | LogicalPlan::Statement(_) => frame,
+                _ => frame.limit(0, Some(most.saturating_add(1)))?,
+            };
+            let batches = limited.collect().await?;
+            Ok((schema, batches))
+        });
+        let (schema, batches) = asked.map_err(told)?;
+        Answer::of(&schema, &batches, most).context("the answer cannot be written")
+    }
+
+    /// Asks, and gives the answer piece by piece: it may be longer than memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::ask`], and those of `each`.
+    pub fn each(&self, sql: &str, mut each: impl FnMut(&Answer) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        self.runtime.block_on(async {
+            let frame = self.context.sql(sql).await.map_err(told)?;
+            let mut batches = frame.execute_stream().await.map_err(told)?;
+            let schema = batches.schema();
+            // Of an answer without rows there are still columns.
+            each(&Answer::of(&schema, &[], 0)?)?;
+            while let Some(batch) = batches.next().await {
+                each(&Answer::of(&schema, &[batch.map_err(told)?], usize::MAX)?)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// What was no row in what was read so far: one line for each, and one for those that are not listed.
+    pub fn not_rows(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (part, rejects) in self.told.all() {
+            let path = part.source.path.display();
+            for reject in &rejects.first {
+                let line = part.source.line(part.stretch, reject.line).unwrap_or(reject.line);
+                lines.push(format!("{path}:{line}: no row: {}", reject.fault));
+            }
+            let more = rejects.count - rejects.first.len() as u64;
+            if more > 0 {
+                lines.push(format!("{path}: and {more} more lines that are no rows"));
+            }
+        }
+        lines
+    }
+}
+
+/// An engine with its memory, its threads and our functions.
+fn engine(options: &Options, places: &Places, threads: usize) -> anyhow::Result<SessionContext> {
+    let config = SessionConfig::new()
+        .with_target_partitions(threads)
+        .with_information_schema(true)
+        .set_bool("datafusion.execution.parquet.pushdown_filters", true);
+    let pool = FairSpillPool::new(options.memory);
+    let environment = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;
+    let context = SessionContext::new_with_config_rt(config, environment);
+    for function in functions::all(places) {
+        context.register_udf(function);
+    }
+    Ok(context)
+}
