@@ -118,6 +118,7 @@ fn sort_out(reports: &[Report], given: &[PathBuf]) -> anyhow::Result<(Vec<Report
 }
 
 /// The tables that these reports ask, those of which many ask first.
+#[expect(single_use_lifetimes, reason = "an anonymous one in `impl Trait` is unstable")]
 fn tables<'a>(reports: impl Iterator<Item = &'a Report>) -> Vec<Table> {
     let asked: Vec<&str> = reports
         .flat_map(|report| report.needs.iter().map(|(table, _)| table.as_str()))

@@ -73,6 +73,7 @@ pub(super) fn view(table: Table, feeds: &[Feed]) -> String {
 }
 
 /// One row for each infohash: a file may have it in several places.
+#[expect(single_use_lifetimes, reason = "an anonymous one in `impl Trait` is unstable")]
 fn torrents<'a>(crawl: &str, names: impl Iterator<Item = &'a str>) -> String {
     let all: Vec<String> = names.map(|name| format!("SELECT * FROM {name}")).collect();
     let mut sql = format!("SELECT {} AS crawl, infohash", text(crawl));
