@@ -51,6 +51,18 @@ fn an_ideal_world_is_found_and_fetched() {
     assert_eq!((outcome.forged, outcome.bans), (0, 0));
 }
 
+#[test]
+fn weights_take_back_what_samples_prefer() {
+    let args = args("--nodes 1000 --hours 0.05 --rate 150 --profile realistic --seed 3");
+    let outcome = simulate(&args, Policy::Harvest).unwrap();
+    let bias = outcome.bias;
+    let [truth, raw, weighted] = [bias.planted, bias.shown, bias.weighted].map(|classes| classes.shares()[0]);
+    println!("of one peer: {truth:.3}, shown {raw:.3}, weighted {weighted:.3}");
+    assert!(raw < truth * 0.97, "torrents with one peer are found later than others");
+    assert!((weighted - truth).abs() < (raw - truth).abs() / 2.0);
+    assert!(bias.one_peer.unwrap().covers(truth), "{:?}", bias.one_peer);
+}
+
 /// A hostile world, and the same world without the liars.
 fn hostile(nodes: u32, torrents: u32, hours: f64, rate: u32) -> [Outcome; 2] {
     let args = args(&format!(

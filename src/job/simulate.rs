@@ -3,6 +3,7 @@
 //! The machine under test is that of the real job, the world is `sim`; nothing is sent. Paths, losses and what peers do
 //! are drawn by coordinates, so two policies that do the same meet the same.
 
+mod bias;
 pub mod held;
 pub mod load;
 mod others;
@@ -98,7 +99,7 @@ pub fn simulate_in(args: &SimulateArgs, policy: Policy, profile: Profile) -> any
     let mut watched = Watched::new(
         policy.compose(&setup),
         every,
-        lab.population().contacts() as u64 / 4,
+        (lab.population().contacts() as u64 / 4, torrents(args) as usize),
         setup.chance.seed,
     );
     let plan = Plan {
@@ -127,11 +128,14 @@ pub fn simulate_in(args: &SimulateArgs, policy: Policy, profile: Profile) -> any
     Ok(Outcome::new(policy, &watched, &lab, end, (bounds, walls)))
 }
 
+fn torrents(args: &SimulateArgs) -> u32 {
+    args.torrents.unwrap_or(args.nodes * TORRENTS_PER_NODE)
+}
+
 fn lab(args: &SimulateArgs, profile: Profile) -> Lab {
-    let torrents = args.torrents.unwrap_or(args.nodes * TORRENTS_PER_NODE);
     let config = sim::Config {
         nodes: args.nodes as usize,
-        torrents: torrents as usize,
+        torrents: torrents(args) as usize,
         port: PORT,
         profile,
     };

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use analysis::plot::{Line, Marks, Plot, escaped};
 
+use super::bias::{Bias, Classes};
 use super::load::quantile;
 use super::result::{Outcome, figures};
 use crate::args::SimulateArgs;
@@ -58,25 +59,39 @@ pub(super) fn plots(outcomes: &[Outcome]) -> Vec<Plot> {
             }),
         },
     ];
-    plots.extend(
-        [
-            estimate(
-                "estimate-keys",
-                "Infohashes: estimate (with its 95% interval) against truth",
-                outcomes,
-                |o| (&o.estimates.keys, o.coverage().0),
-            ),
-            estimate(
-                "estimate-nodes",
-                "Nodes: estimate (with its 95% interval) against truth",
-                outcomes,
-                |o| (&o.estimates.nodes, o.nodes.1),
-            ),
-        ]
-        .into_iter()
-        .flatten(),
-    );
+    plots.extend(of_truth(outcomes));
     plots
+}
+
+/// What is known of the whole, held against it.
+fn of_truth(outcomes: &[Outcome]) -> impl Iterator<Item = Plot> {
+    let estimates = [
+        estimate(
+            "estimate-keys",
+            "Infohashes: estimate (with its 95% interval) against truth",
+            outcomes,
+            |o| (&o.estimates.keys, o.coverage().0),
+        ),
+        estimate(
+            "estimate-nodes",
+            "Nodes: estimate (with its 95% interval) against truth",
+            outcomes,
+            |o| (&o.estimates.nodes, o.nodes.1),
+        ),
+    ];
+    let found = bias(
+        "bias-found",
+        "Bias before weighting: what samples showed, by listed peers",
+        outcomes,
+        |bias| &bias.shown,
+    );
+    let weighted = bias(
+        "bias-weighted",
+        "Bias after weighting by one by the chance to be shown",
+        outcomes,
+        |bias| &bias.weighted,
+    );
+    [found, weighted].into_iter().chain(estimates.into_iter().flatten())
 }
 
 fn lines(outcomes: &[Outcome], points: impl Fn(&Outcome) -> Vec<(f64, f64)>) -> Marks {
@@ -86,6 +101,23 @@ fn lines(outcomes: &[Outcome], points: impl Fn(&Outcome) -> Vec<(f64, f64)>) -> 
         band: Vec::new(),
     };
     Marks::Lines(outcomes.iter().map(line).collect())
+}
+
+/// How much larger or smaller the share of each class of torrents is than in truth: 1 is no bias.
+fn bias(key: &str, title: &str, outcomes: &[Outcome], of: impl Fn(&Bias) -> &Classes) -> Plot {
+    Plot {
+        key: key.to_owned(),
+        title: title.to_owned(),
+        x: "listed peers: 0 is one, 1 is two, 2 from three, 3 from six, 4 from eleven, 5 from thirty-one".to_owned(),
+        y: "share among those shown, by the true share".to_owned(),
+        marks: lines(outcomes, |o| {
+            let shares = of(&o.bias).shares().into_iter().zip(o.bias.planted.shares());
+            let points = shares.enumerate().filter(|(_, (_, truth))| *truth > 0.0);
+            points
+                .map(|(class, (share, truth))| (class as f64, share / truth))
+                .collect()
+        }),
+    }
 }
 
 /// An estimate over time and the truth; `None` if no policy made one.

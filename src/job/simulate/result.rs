@@ -6,6 +6,7 @@ use std::time::Duration;
 use sim::{HomeCounts, Lab};
 use world::Time;
 
+use super::bias::Bias;
 use super::held::Levels;
 use super::load::quantile;
 use super::watch::{Asked, Course, Point, Watched};
@@ -49,6 +50,8 @@ pub struct Outcome {
     pub flooded: u64,
     /// Share with one listed peer among all planted infohashes that have a listed peer, and among those found.
     pub one_peer: (f64, f64),
+    /// What samples showed by listed peers, held against what was planted.
+    pub bias: Bias,
     /// Times that somebody asked for an infohash.
     pub asked_for: u64,
     /// Nodes that began to ignore the client.
@@ -122,6 +125,7 @@ impl Outcome {
             held: [*watched.held(), bounds],
             flooded: lab.counts().flooded,
             one_peer: (planted.share(), found.share()),
+            bias: watched.showings().against(population, end),
             asked_for: watched.asked_for(),
             bans: lab.counts().bans,
             estimates: watched.estimates().clone(),
@@ -246,6 +250,12 @@ const ROWS: &[Row] = &[
     }),
     ("one-peer share of those found (truth)", |o| {
         format!("{:.3} ({:.3})", o.one_peer.1, o.one_peer.0)
+    }),
+    ("  of those that samples showed, weighted", |o| {
+        o.bias.one_peer.map_or_else(
+            || "-".to_owned(),
+            |share| format!("{:.3} ({:.3} to {:.3})", share.value, share.low, share.high),
+        )
     }),
     ("infohashes that others asked us for, times", |o| thousands(o.asked_for)),
     ("estimate of infohashes (truth)", |o| {

@@ -10,6 +10,7 @@ use wire::InfoHash;
 use wire::krpc::{Body, Message, Method};
 use world::{Effect, Input, KeyedSet, KeyedState, Machine, Output, Seed, Tally, Time, closed_list};
 
+use super::bias::Showings;
 use super::held::Levels;
 use super::load::Load;
 use super::policy::{Client, Told};
@@ -112,6 +113,7 @@ pub struct Watched {
     metadata: u64,
     failed: u64,
     load: Load,
+    showings: Showings,
     estimates: Course,
     /// The most that it held of each kind of state.
     held: Levels,
@@ -128,8 +130,9 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// A policy that has done nothing yet; a [`Point`] is told `every` so often.
-    pub(super) fn new(client: Client, every: Duration, quarter: u64, seed: Seed) -> Self {
+    /// A policy that has done nothing yet; a [`Point`] is told `every` so often. Of the world:
+    /// queries that are a quarter of a sweep, and torrents.
+    pub(super) fn new(client: Client, every: Duration, (quarter, torrents): (u64, usize), seed: Seed) -> Self {
         let seed = seed.derive("watch");
         Self {
             client: Counted::new(client),
@@ -141,6 +144,7 @@ impl Watched {
             metadata: 0,
             failed: 0,
             load: Load::new(seed),
+            showings: Showings::new(torrents, seed),
             estimates: Course::default(),
             held: Levels::new(),
             pause: (Time::ZERO, Duration::ZERO),
@@ -205,6 +209,11 @@ impl Watched {
         &self.estimates
     }
 
+    /// What nodes showed of what they hold.
+    pub(super) const fn showings(&self) -> &Showings {
+        &self.showings
+    }
+
     /// How often each host was asked.
     pub const fn load(&self) -> &Load {
         &self.load
@@ -259,6 +268,7 @@ impl Watched {
             && let Body::Query(query) = message.body
         {
             self.queries.count(Asked::of(&query.method));
+            self.showings.asked(*to, message.transaction, &query.method);
             let (last, longest) = self.pause;
             self.pause = (now, longest.max(now.since(last)));
             if let Method::GetPeers { info_hash, .. } = query.method {
@@ -286,10 +296,15 @@ impl Machine for Watched {
     type Event = Point;
 
     fn handle(&mut self, now: Time, input: Input<'_>) {
-        if let Input::Datagram { bytes, .. } = input {
+        if let Input::Datagram { from, bytes, .. } = input {
             // What nodes ask of us is no answer of theirs: questions say `1:y1:q`.
             let is_question = bytes.windows(6).any(|part| part == b"1:y1:q");
-            self.answers += u64::from(bytes.first() == Some(&b'd') && !is_question);
+            if bytes.first() == Some(&b'd') && !is_question {
+                self.answers += 1;
+                if let Ok(message) = Message::decode(bytes) {
+                    self.showings.heard(from, &message);
+                }
+            }
         }
         self.client.handle(now, input);
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use store::{Counters, Manifest};
 
+use super::bias::CLASSES;
 use super::page;
 use super::result::Outcome;
 use crate::args::SimulateArgs;
@@ -30,6 +31,7 @@ impl Out {
             ("series.csv", series(outcomes)),
             ("load.csv", load(outcomes)),
             ("coverage.csv", coverage(outcomes)),
+            ("bias.csv", bias(outcomes)),
         ] {
             self.put(name, text.as_bytes())?;
         }
@@ -106,6 +108,24 @@ fn coverage(outcomes: &[Outcome]) -> String {
     text
 }
 
+/// Shares of infohashes by listed peers: of all planted, of those that samples showed, and of these by their weights.
+fn bias(outcomes: &[Outcome]) -> String {
+    let mut text = "policy,listed_peers_from,planted,shown,weighted\n".to_owned();
+    for outcome in outcomes {
+        let [planted, shown, weighted] =
+            [outcome.bias.planted, outcome.bias.shown, outcome.bias.weighted].map(|classes| classes.shares());
+        let shares = planted.iter().zip(shown).zip(weighted);
+        for (least, ((planted, shown), weighted)) in CLASSES.iter().zip(shares) {
+            let _ = writeln!(
+                text,
+                "{},{least},{planted:.6},{shown:.6},{weighted:.6}",
+                outcome.policy.label()
+            );
+        }
+    }
+    text
+}
+
 /// The end of each run, by policy.
 fn counters(outcomes: &[Outcome]) -> Counters {
     outcomes
@@ -139,6 +159,11 @@ fn counters(outcomes: &[Outcome]) -> Counters {
                 .map(|(asked, count)| (world::Member::label(asked).to_owned(), count.into()))
                 .collect();
             of.insert("queries".to_owned(), queries.into());
+            if let Some(share) = outcome.bias.one_peer {
+                of.insert("one_peer_share_weighted".to_owned(), share.value.into());
+                of.insert("one_peer_share_weighted_low".to_owned(), share.low.into());
+                of.insert("one_peer_share_weighted_high".to_owned(), share.high.into());
+            }
             (outcome.policy.label().to_owned(), of.into())
         })
         .collect()
