@@ -51,6 +51,13 @@ pub(super) fn figures(statuses: &[Status], download: &Download, counters: &Count
     if blocks > 0 {
         figures.remark(format!("{:.2} a block", ratio(calls, blocks)));
     }
+    let copied = counters.disk.bytes_copied;
+    figures.count(
+        "copied",
+        copied,
+        "bytes copied between the kernel's giving and taking them",
+    );
+    figures.remark(share(copied, down, "content received"));
     figures.group("partings", "Connections that ended");
     for (why, count) in totals.parted.iter().filter(|(_, count)| *count > 0) {
         figures.count(key(why), count, why.label());
