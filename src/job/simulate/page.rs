@@ -108,8 +108,8 @@ fn bias(key: &str, title: &str, outcomes: &[Outcome], of: impl Fn(&Bias) -> &Cla
     Plot {
         key: key.to_owned(),
         title: title.to_owned(),
-        x: "listed peers: 0 is one, 1 is two, 2 from three, 3 from six, 4 from eleven, 5 from thirty-one".to_owned(),
-        y: "share among those shown, by the true share".to_owned(),
+        x: "listed peers: 1, 2, 3 to 5, 6 to 10, 11 to 30, more".to_owned(),
+        y: "share shown by true share".to_owned(),
         marks: lines(outcomes, |o| {
             let shares = of(&o.bias).shares().into_iter().zip(o.bias.planted.shares());
             let points = shares.enumerate().filter(|(_, (_, truth))| *truth > 0.0);
