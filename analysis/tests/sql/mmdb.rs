@@ -4,14 +4,14 @@
 use std::net::Ipv4Addr;
 
 /// What a record is made of.
-pub enum Data {
+pub(crate) enum Data {
     Text(&'static str),
     Number(u32),
     Map(Vec<(&'static str, Data)>),
 }
 
 /// A file that knows these networks: address, length of the prefix, record.
-pub fn file(networks: &[(Ipv4Addr, u8, Data)]) -> Vec<u8> {
+pub(crate) fn file(networks: &[(Ipv4Addr, u8, Data)]) -> Vec<u8> {
     // Each node: where to go for a bit that is 0, and for one that is 1; nothing known yet.
     let mut nodes: Vec<[Option<Place>; 2]> = vec![[None, None]];
     let mut records = Vec::new();
