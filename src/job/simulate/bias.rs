@@ -12,11 +12,12 @@ use analysis::{Estimate, population};
 use sim::Population;
 use wire::InfoHash;
 use wire::krpc::{Body, Message, Method, Reply};
-use world::{KeyedMap, KeyedSet, KeyedState, Seed, Time};
+use world::{KeyedMap, KeyedSet, KeyedState, Seed};
 
 /// Of larger worlds, infohashes are taken by lot until there are about so many: a share is as well known by them.
 const KEYS: usize = 200_000;
-/// Questions for peers whose answers are waited for; the others are passed over.
+/// Questions for peers whose answers are waited for. When there are so many, nearly all of them will never be answered, and all
+/// are forgotten.
 const WAITING: usize = 100_000;
 
 /// Torrents are told apart by listed peers: the least of each class.
@@ -60,8 +61,10 @@ impl Showings {
     pub(super) fn asked(&mut self, to: SocketAddr, transaction: &[u8], method: &Method<'_>) {
         if let Method::GetPeers { info_hash, .. } = method
             && self.is_kept(info_hash)
-            && self.waiting.len() < WAITING
         {
+            if self.waiting.len() >= WAITING {
+                self.waiting.clear();
+            }
             self.waiting.insert((to, key(transaction)), *info_hash);
         }
     }
@@ -116,13 +119,13 @@ impl Showings {
         1.0 / (1.0 - missed).max(f64::EPSILON)
     }
 
-    /// Holds what was shown against what was planted by then; bait of liars is neither.
-    pub(super) fn against(&self, population: &Population, end: Time) -> Bias {
-        let mut bias = Bias::default();
+    /// Holds what was shown against what was planted; bait of liars is neither.
+    pub(super) fn against(&self, population: &Population, planted: Classes) -> Bias {
+        let mut bias = Bias {
+            planted,
+            ..Bias::default()
+        };
         let honest = |infohash: &InfoHash| !population.is_bait(infohash);
-        for (_, peers) in population.infohashes_by(end).filter(|(infohash, _)| honest(infohash)) {
-            bias.planted.add(peers, 1.0);
-        }
         let mut singles = Vec::new();
         // Sums of fractions depend on their order, and that of the set is drawn.
         let mut shown: Vec<_> = self.shown.iter().filter(|infohash| honest(infohash)).collect();
@@ -153,7 +156,8 @@ fn key(transaction: &[u8]) -> [u8; 4] {
 pub struct Classes([f64; CLASSES.len()]);
 
 impl Classes {
-    fn add(&mut self, peers: u32, weight: f64) {
+    /// Adds a torrent; one without a listed peer is in no class.
+    pub(super) fn add(&mut self, peers: u32, weight: f64) {
         let class = CLASSES.partition_point(|least| *least <= peers);
         if let Some(sum) = class.checked_sub(1).and_then(|class| self.0.get_mut(class)) {
             *sum += weight;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sim::{HomeCounts, Lab};
 use world::Time;
 
-use super::bias::Bias;
+use super::bias::{Bias, Classes};
 use super::held::Levels;
 use super::load::quantile;
 use super::watch::{Asked, Course, Point, Watched};
@@ -80,7 +80,7 @@ impl Outcome {
     ) -> Self {
         let population = lab.population();
         let mut zones = [(0, 0); ZONES];
-        let mut planted = Singles::default();
+        let mut planted = Classes::default();
         let baits_of = |infohashes: &mut dyn Iterator<Item = &wire::InfoHash>| {
             infohashes.filter(|infohash| population.is_bait(infohash)).count() as u64
         };
@@ -91,14 +91,13 @@ impl Outcome {
                 continue;
             }
             zones[zone(&infohash)].0 += 1;
-            planted.count(Some(peers));
+            planted.add(peers, 1.0);
         }
-        let (mut found, mut forged) = (Singles::default(), 0);
+        let (mut found, mut forged) = (Classes::default(), 0);
         for infohash in watched.seen().filter(|infohash| !population.is_bait(infohash)) {
-            let listed = population.listed(infohash);
-            if listed.is_some() {
+            if let Some(peers) = population.listed(infohash) {
                 zones[zone(infohash)].1 += 1;
-                found.count(listed);
+                found.add(peers, 1.0);
             } else {
                 forged += 1;
             }
@@ -124,8 +123,8 @@ impl Outcome {
             longest_pause: watched.longest_pause(end),
             held: [*watched.held(), bounds],
             flooded: lab.counts().flooded,
-            one_peer: (planted.share(), found.share()),
-            bias: watched.showings().against(population, end),
+            one_peer: (planted.shares()[0], found.shares()[0]),
+            bias: watched.showings().against(population, planted),
             asked_for: watched.asked_for(),
             bans: lab.counts().bans,
             estimates: watched.estimates().clone(),
@@ -166,24 +165,6 @@ impl Outcome {
 
 fn zone(infohash: &wire::InfoHash) -> usize {
     usize::from(infohash.as_bytes()[0] >> 2)
-}
-
-/// Infohashes with listed peers, and those with one.
-#[derive(Default)]
-struct Singles {
-    one: u64,
-    all: u64,
-}
-
-impl Singles {
-    fn count(&mut self, listed: Option<u32>) {
-        self.all += u64::from(listed.is_some_and(|peers| peers > 0));
-        self.one += u64::from(listed == Some(1));
-    }
-
-    fn share(&self) -> f64 {
-        self.one as f64 / self.all.max(1) as f64
-    }
 }
 
 /// A figure of the table: what it is called, and what it is of a run.
