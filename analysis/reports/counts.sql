@@ -9,11 +9,9 @@ WITH each AS (
            count(*) AS infohashes, count(CASE WHEN successes > 0 THEN 1 END) AS with_metadata, count(CASE WHEN peers > 0 THEN 1 END) AS with_peers
     FROM each
 )
-SELECT figure, value FROM (
-    SELECT 1 AS place, 'entries' AS figure, entries AS value FROM whole
-    UNION ALL SELECT 2, 'entries with metadata (successes)', successes FROM whole
-    UNION ALL SELECT 3, 'entries with a peer', with_peer FROM whole
-    UNION ALL SELECT 4, 'infohashes', infohashes FROM whole
-    UNION ALL SELECT 5, 'infohashes with metadata', with_metadata FROM whole
-    UNION ALL SELECT 6, 'infohashes with a peer', with_peers FROM whole
-) AS figures ORDER BY place
+SELECT figure, CASE place WHEN 1 THEN entries WHEN 2 THEN successes WHEN 3 THEN with_peer
+                          WHEN 4 THEN infohashes WHEN 5 THEN with_metadata ELSE with_peers END AS value
+FROM whole CROSS JOIN (
+    VALUES (1, 'entries'), (2, 'entries with metadata (successes)'), (3, 'entries with a peer'),
+           (4, 'infohashes'), (5, 'infohashes with metadata'), (6, 'infohashes with a peer')
+) AS figures(place, figure) ORDER BY place

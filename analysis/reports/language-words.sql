@@ -12,7 +12,7 @@ WITH tags(word, language) AS (
 ), names AS (
     SELECT infohash, max(name) AS name FROM torrents WHERE metadata_ok GROUP BY infohash
 ), words AS (
-    SELECT infohash, unnest(array_distinct(string_to_array(regexp_replace(lower(name), '[^\p{L}\p{N}]+', ' ', 'g'), ' '))) AS word FROM names
+    SELECT infohash, unnest(string_to_array(regexp_replace(lower(name), '[^\p{L}\p{N}]+', ' ', 'g'), ' ')) AS word FROM names
 )
 SELECT language, count(DISTINCT infohash) AS torrents
-FROM words JOIN tags ON words.word = tags.word GROUP BY language ORDER BY torrents DESC, language
+FROM tags JOIN words ON tags.word = words.word GROUP BY language ORDER BY torrents DESC, language

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Session`] | opens files as the tables of [`read::Table`](crate::read::Table), runs questions |
 //! | `scan`, `build` | rows of CSV as batches of the engine, several stretches at once |
+//! | `keep`, `shelves`, `kept` | tables read once for several questions, sorted by infohash |
 //! | `views` | which files are which table: one view for each, with a `crawl` column |
 //! | `fault` | errors of the engine in one line |
 //! | `functions` | what SQL has not: `power_law`, `keys_estimated`, `country`, `asn`, `as_name` |
@@ -26,10 +27,13 @@ mod convert;
 mod fault;
 mod functions;
 mod html;
+mod keep;
+mod kept;
 mod picture;
 mod report;
 mod scan;
 mod session;
+mod shelves;
 mod views;
 
 pub use answer::{Answer, Column};

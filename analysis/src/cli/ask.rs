@@ -91,8 +91,8 @@ fn try_one(session: &Session, sql: &str, args: &SqlArgs) -> anyhow::Result<()> {
 /// Writes all tables as Parquet.
 pub(super) fn run_convert(args: &ConvertArgs) -> anyhow::Result<()> {
     let found = find(&args.data)?;
-    let session = open(&found, &args.engine)?;
-    for done in convert(&session, &args.parquet)? {
+    let mut session = open(&found, &args.engine)?;
+    for done in convert(&mut session, &args.parquet)? {
         say::note(&format!(
             "{}: {} rows, {} bytes in {}",
             done.table.name(),

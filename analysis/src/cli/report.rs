@@ -27,9 +27,7 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<()> {
         .into_iter()
         .map(|report| (lacks(&session, &report), report))
         .partition(|(lacks, _)| lacks.is_none());
-    if args.all || answerable.len() > 1 {
-        session.keep(&tables(answerable.iter().map(|(_, report)| report)))?;
-    }
+    session.keep(&tables(answerable.iter().map(|(_, report)| report)))?;
     let mut answered: Vec<(Report, Result<Answer, String>)> = Vec::new();
     for (_, report) in answerable {
         let answer = session
@@ -69,8 +67,7 @@ pub(super) fn open(found: &Found, args: &EngineArgs) -> anyhow::Result<Session> 
         found,
         Options {
             threads,
-            // What is kept and what a question has in work share what is allowed.
-            memory: usize::try_from(memory / 2).unwrap_or(usize::MAX),
+            memory: usize::try_from(memory).unwrap_or(usize::MAX),
             keep: memory / 4 * 3,
             geoip: args.geoip.clone(),
         },

@@ -21,7 +21,7 @@ use crate::read::{Form, Rejects, Scan};
 use crate::stage::{BadInput, Source, Stretch};
 
 /// Rows of a batch: what the engine works best with.
-const BATCH: usize = 8192;
+pub(super) const BATCH: usize = 8192;
 
 /// What was no row, by file; the same for all tables of a session.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ pub(super) struct Told(Mutex<Vec<(Part, Rejects)>>);
 
 impl Told {
     /// A stretch was read, or as much of it as was asked for.
-    fn tell(&self, part: &Part, rejects: &Rejects) {
+    pub(super) fn tell(&self, part: &Part, rejects: &Rejects) {
         if rejects.count == 0 {
             return;
         }
@@ -61,11 +61,12 @@ pub(super) struct Part {
 
 /// Files of one form.
 pub(super) struct Csv {
-    form: Form,
-    cut: Cut,
-    schema: SchemaRef,
-    stretches: Vec<Vec<Part>>,
-    told: Arc<Told>,
+    pub(super) form: Form,
+    pub(super) cut: Cut,
+    pub(super) schema: SchemaRef,
+    /// For each thread what it reads.
+    pub(super) stretches: Vec<Vec<Part>>,
+    pub(super) told: Arc<Told>,
 }
 
 impl fmt::Debug for Csv {
@@ -95,6 +96,11 @@ impl Csv {
             stretches,
             told: Arc::clone(told),
         }
+    }
+
+    /// The threads that read them.
+    pub(super) fn threads(&self) -> std::ops::Range<usize> {
+        0..self.stretches.len()
     }
 }
 
@@ -227,7 +233,7 @@ impl Drop for Reading {
 }
 
 /// A failure on its way through the engine: what the user can mend is still known as such at the other end.
-fn fault(error: anyhow::Error) -> DataFusionError {
+pub(super) fn fault(error: anyhow::Error) -> DataFusionError {
     match error.downcast::<BadInput>() {
         Ok(bad) => DataFusionError::External(Box::new(bad)),
         Err(other) => DataFusionError::External(other.into()),

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use datafusion::datasource::MemTable;
-use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionConfig, SessionContext};
@@ -26,9 +25,9 @@ use crate::stage::{BadInput, Found, Source, What};
 pub struct Options {
     /// Threads that work on one.
     pub threads: usize,
-    /// Bytes that one may take before it puts what it has in a temporary file.
+    /// Bytes for what is kept and for one question together; a question that needs more puts what it has in a temporary file.
     pub memory: usize,
-    /// Bytes of CSV that are kept in memory, once read, when several questions are asked.
+    /// Bytes of it for tables that are kept, once read, when several questions are asked.
     pub keep: u64,
     /// MaxMind files for `country`, `asn`, `as_name`.
     pub geoip: Vec<PathBuf>,
@@ -36,11 +35,13 @@ pub struct Options {
 
 /// Tables of some files.
 pub struct Session {
-    runtime: Runtime,
-    context: SessionContext,
-    options: Options,
-    told: Arc<Told>,
-    tables: BTreeMap<Table, Vec<(Feed, Vec<Arc<Source>>)>>,
+    pub(super) runtime: Runtime,
+    pub(super) context: SessionContext,
+    pub(super) options: Options,
+    pub(super) told: Arc<Told>,
+    pub(super) tables: BTreeMap<Table, Vec<(Feed, Vec<Arc<Source>>)>>,
+    /// Memory that kept tables take from questions.
+    pub(super) kept: MemoryReservation,
     places: Places,
 }
 
@@ -65,13 +66,14 @@ impl Session {
             .worker_threads(threads)
             .enable_all()
             .build()?;
-        let context = engine(&options, &places, threads)?;
+        let (context, kept) = engine(&options, &places, threads)?;
         let mut session = Self {
             runtime,
             context,
             options,
             told: Arc::default(),
             tables: BTreeMap::new(),
+            kept,
             places,
         };
         session.take_in(found)?;
@@ -152,7 +154,7 @@ impl Session {
     }
 
     /// Makes the view of a table, or makes it anew.
-    fn show(&self, table: Table) -> anyhow::Result<()> {
+    pub(super) fn show(&self, table: Table) -> anyhow::Result<()> {
         let feeds: Vec<Feed> = self
             .tables
             .get(&table)
@@ -215,55 +217,6 @@ impl Session {
         })
     }
 
-    /// Reads the CSV of these tables once and keeps it, as far as that is allowed: for several questions.
-    ///
-    /// # Errors
-    ///
-    /// Those of reading.
-    pub fn keep(&mut self, tables: &[Table]) -> anyhow::Result<()> {
-        let mut left = self.options.keep;
-        for table in tables {
-            let feeds = self.tables.get(table).cloned().unwrap_or_default();
-            let csv = feeds.iter().filter(|(feed, _)| feed.form.is_some());
-            // Packed files are some four times as long as they lie there.
-            let length = |source: &Arc<Source>| {
-                source.bytes
-                    * if source.packed == crate::stage::Packed::Plain {
-                        1
-                    } else {
-                        4
-                    }
-            };
-            let bytes: u64 = csv.clone().flat_map(|(_, sources)| sources).map(length).sum();
-            if bytes == 0 || bytes > left {
-                continue;
-            }
-            left -= bytes;
-            if *table == Table::Torrents {
-                self.keep_one(table.name(), "SELECT * FROM torrents")?;
-                continue;
-            }
-            for (feed, _) in csv {
-                self.keep_one(&feed.name, &format!("SELECT * FROM {}", feed.name))?;
-            }
-            self.show(*table)?;
-        }
-        Ok(())
-    }
-
-    fn keep_one(&self, name: &str, sql: &str) -> anyhow::Result<()> {
-        let kept = self.runtime.block_on(async {
-            let frame = self.context.sql(sql).await?;
-            let schema = Arc::clone(frame.schema().inner());
-            MemTable::try_new(schema, frame.collect_partitioned().await?)
-        });
-        self.context.deregister_table(name).map_err(told)?;
-        self.context
-            .register_table(name, Arc::new(kept.map_err(told)?))
-            .map_err(told)?;
-        Ok(())
-    }
-
     /// Asks, and takes `most` rows of the answer.
     ///
     /// # Errors
@@ -322,17 +275,22 @@ impl Session {
     }
 }
 
-/// An engine with its memory, its threads and our functions.
-fn engine(options: &Options, places: &Places, threads: usize) -> anyhow::Result<SessionContext> {
+/// An engine with its memory, its threads and our functions; and what of the memory goes to tables.
+fn engine(options: &Options, places: &Places, threads: usize) -> anyhow::Result<(SessionContext, MemoryReservation)> {
     let config = SessionConfig::new()
         .with_target_partitions(threads)
         .with_information_schema(true)
-        .set_bool("datafusion.execution.parquet.pushdown_filters", true);
-    let pool = FairSpillPool::new(options.memory);
-    let environment = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;
+        .set_bool("datafusion.execution.parquet.pushdown_filters", true)
+        // What is dealt out by infohash is not dealt out anew by infohash and peer; usually it is, with fewer than four threads.
+        .set_usize("datafusion.optimizer.subset_repartition_threshold", 1)
+        // Rows are written in their order.
+        .set_usize("datafusion.execution.minimum_parallel_output_files", 1);
+    let pool: Arc<dyn MemoryPool> = Arc::new(FairSpillPool::new(options.memory));
+    let kept = MemoryConsumer::new("tables that are kept").register(&pool);
+    let environment = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc()?;
     let context = SessionContext::new_with_config_rt(config, environment);
     for function in functions::all(places) {
         context.register_udf(function);
     }
-    Ok(context)
+    Ok((context, kept))
 }

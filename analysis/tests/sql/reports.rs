@@ -106,6 +106,30 @@ fn figures_are_those_of_stats() {
 }
 
 #[test]
+fn tables_that_are_kept_answer_as_files_read_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let (once, twice) = (dir.path().join("once.txt"), dir.path().join("metadata.txt"));
+    let made = analyze(&["generate", "--rows", "40000", "--output", text(&once)]);
+    assert_eq!(made.code, 0, "{}", made.err);
+    // Each infohash in two places, which several threads read.
+    std::fs::write(&twice, std::fs::read(&once).unwrap().repeat(2)).unwrap();
+    let names = ["counts", "peers-across", "peers-per-infohash", "name-tokens"];
+    let mut words = vec!["report", "--threads", "3", "--csv", text(dir.path())];
+    words.extend(names);
+    words.push(text(&twice));
+    assert_eq!(analyze(&words).code, 0);
+    for name in names {
+        let kept = std::fs::read_to_string(dir.path().join(format!("{name}.csv"))).unwrap();
+        let report = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("reports/{name}.sql"));
+        let report = std::fs::read_to_string(report).unwrap();
+        let sql: Vec<&str> = report.lines().filter(|line| !line.starts_with("--")).collect();
+        let read = analyze(&["sql", &sql.join("\n"), text(&twice), "--csv"]);
+        assert_eq!(read.out, kept, "{name}: {}", read.err);
+        assert!(kept.lines().count() > 2, "{name}: {kept}");
+    }
+}
+
+#[test]
 fn a_report_of_the_users_own_is_one_of_the_list() {
     let dir = tempfile::tempdir().unwrap();
     put(
