@@ -339,6 +339,15 @@ mod tests {
         }
     }
 
+    /// Two strangers call from two addresses and give one name: the second was hung up on twice.
+    #[test]
+    fn who_calls_twice_is_hung_up_on_once() {
+        engine(&[
+            0x34, 0x2f, 0xff, 0x86, 0x59, 0xff, 0x04, 0x04, 0xfa, 0x09, 0xd7, 0xf6, 0x28, 0x04, 0, 0, 0, 0x18, 0xff,
+            0x04, 0, 0, 0, 0, 0, 0x04, 0xfa, 0x34, 0xd7,
+        ]);
+    }
+
     #[test]
     fn each_torrent_is_one() {
         for number in 0..3 {

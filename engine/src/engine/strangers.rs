@@ -52,7 +52,7 @@ impl Engine {
         self.desk.links.remove(&conn);
         let Some((torrent, desk)) = self.with(id) else { return };
         let Some(key) = torrent.called(desk, now, conn, (from, via), &theirs) else {
-            return desk.outbox.close(conn);
+            return;
         };
         desk.links.insert(conn, Link::Peer(id, key));
         if !rest.is_empty() {

@@ -166,7 +166,7 @@ impl Torrent {
             .effect_with(Effect::Write { conn, len: bytes.len() }, &bytes);
     }
 
-    /// A stranger calls about this torrent; its handshake is there. Gives its key, if it may stay.
+    /// A stranger calls about this torrent; its handshake is there. Gives its key, if it may stay; else its connection is closed.
     pub(crate) fn called(
         &mut self,
         desk: &mut Desk,
@@ -178,6 +178,7 @@ impl Torrent {
         let full = self.linked >= desk.config.limits.connections_per_torrent
             || desk.connections >= desk.config.limits.connections;
         if full || !self.is_active() || theirs.peer_id == desk.peer_id || self.roster.accept(now, from).is_err() {
+            desk.outbox.close(conn);
             return None;
         }
         let key = self.seat(desk, now, conn, from, via);
