@@ -18,7 +18,7 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<crate::exit::Exit> {
     let error = host::become_program(PROGRAM, &args.words);
     if error.kind() == io::ErrorKind::NotFound {
         bad_input!(
-            "no {PROGRAM} beside this program or on PATH; build it: cargo build --release -p analysis --features cli"
+            "no {PROGRAM} beside this program or on PATH; build it: cargo build --release -p analysis --features sql (cli instead of sql: without SQL, but in a minute)"
         );
     }
     Err(error).context(format!("cannot run {PROGRAM}"))
