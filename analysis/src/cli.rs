@@ -4,6 +4,8 @@ mod anonymize;
 mod args;
 #[cfg(feature = "sql")]
 mod ask;
+#[cfg(feature = "cluster")]
+mod cluster;
 #[cfg(feature = "sql")]
 mod engine;
 mod generate;
@@ -12,6 +14,7 @@ mod report;
 mod say;
 mod stats;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -23,7 +26,7 @@ use args::{Cli, Command};
 /// Runs what the command line says. Codes as those of `estudely`: 0 done, 1 the world did not play along, 2 what was typed or
 /// given cannot be used.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(std::env::args_os().map(comment)) {
         Ok(cli) => cli,
         // Help and version are no failures; they are clap's to print.
         Err(told) if !told.use_stderr() || told.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
@@ -44,6 +47,8 @@ pub fn main() -> ExitCode {
         Command::Sql(args) => ask::run(&args),
         #[cfg(feature = "sql")]
         Command::Convert(args) => ask::run_convert(&args),
+        #[cfg(feature = "cluster")]
+        Command::Cluster(command) => cluster::run(command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -52,6 +57,18 @@ pub fn main() -> ExitCode {
             say::error(&error);
             ExitCode::from(if error.is::<BadInput>() { 2 } else { 1 })
         }
+    }
+}
+
+/// A question in SQL that begins with a comment is no flag: behind a space it looks like none.
+fn comment(word: OsString) -> OsString {
+    match word.as_encoded_bytes() {
+        [b'-', b'-', next, ..] if next.is_ascii_whitespace() => {
+            let mut question = OsString::from(" ");
+            question.push(word);
+            question
+        }
+        _ => word,
     }
 }
 

@@ -13,6 +13,7 @@
 //!
 //! | [`Page`], [`Pictures`] | answers as a page that needs nothing beside it; plots as PNG |
 //! | [`convert()`] | tables as Parquet |
+//! | `cluster` | the same questions, answered by several machines (feature `cluster`) |
 //!
 //! The engine has threads and a runtime of its own, which [`Session`] holds: no function of ours that is called from elsewhere is
 //! asynchronous.
@@ -23,6 +24,8 @@
 
 mod answer;
 mod build;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod convert;
 mod fault;
 mod functions;
@@ -37,6 +40,8 @@ mod shelves;
 mod views;
 
 pub use answer::{Answer, Column};
+#[cfg(feature = "cluster")]
+pub use cluster::{Executor, Scheduler, execute, schedule};
 pub use convert::{Converted, convert};
 pub use html::Page;
 pub use picture::Pictures;

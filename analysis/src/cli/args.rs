@@ -47,6 +47,13 @@ pub(super) enum Command {
     /// Write tables as Parquet, by the hour where they have times
     #[cfg(feature = "sql")]
     Convert(super::engine::ConvertArgs),
+    /// Be one of the machines that answer together: run until Ctrl-C
+    ///
+    /// A scheduler, an executor on each machine, then `analyze sql` and `analyze report` with --cluster: analysis/cluster/README.md. Whoever
+    /// reaches their ports can read what they can read: nothing is encrypted, nobody is asked who they are.
+    #[cfg(feature = "cluster")]
+    #[command(subcommand)]
+    Cluster(super::cluster::ClusterCommand),
 }
 
 /// Count a metadata.txt.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rustyline::error::ReadlineError;
 
-use super::engine::{ConvertArgs, SqlArgs};
+use super::engine::{ClusterArgs, ConvertArgs, SqlArgs};
 use super::report::{open, told};
 use super::say;
 use crate::sql::{Session, convert};
@@ -19,7 +19,7 @@ pub(super) fn run(args: &SqlArgs) -> anyhow::Result<()> {
     if data.is_empty() {
         return Err(BadInput("no data: name a metadata.txt, or a directory that a crawl left".to_owned()).into());
     }
-    let session = open(&find(&data)?, &args.engine)?;
+    let session = open(&find(&data)?, &args.engine, &args.cluster)?;
     match question {
         Some(question) => answer(&session, &question, args)?,
         None => prompt(&session, args)?,
@@ -91,7 +91,7 @@ fn try_one(session: &Session, sql: &str, args: &SqlArgs) -> anyhow::Result<()> {
 /// Writes all tables as Parquet.
 pub(super) fn run_convert(args: &ConvertArgs) -> anyhow::Result<()> {
     let found = find(&args.data)?;
-    let mut session = open(&found, &args.engine)?;
+    let mut session = open(&found, &args.engine, &ClusterArgs::default())?;
     for done in convert(&mut session, &args.parquet)? {
         say::note(&format!(
             "{}: {} rows, {} bytes in {}",

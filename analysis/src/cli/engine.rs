@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::stage::BadInput;
+
 /// How questions are answered.
 #[derive(Args, Debug)]
 pub(super) struct EngineArgs {
@@ -16,6 +18,44 @@ pub(super) struct EngineArgs {
     /// A MaxMind file (.mmdb) that says where addresses are: `country(ip)`, `asn(ip)`, `as_name(ip)`; may be given several times
     #[arg(long, value_name = "FILE")]
     pub(super) geoip: Vec<PathBuf>,
+}
+
+/// Who answers.
+#[derive(Args, Default, Debug)]
+pub(super) struct ClusterArgs {
+    /// Let a cluster answer that `analyze cluster` made of several machines; DATA is Parquet that all of them see under the same path, and --threads is
+    /// the parts that a question is cut into [default: 16]
+    #[arg(long, value_name = "df://HOST:PORT", hide = cfg!(not(feature = "cluster")))]
+    cluster: Option<String>,
+}
+
+#[cfg(feature = "cluster")]
+type Scheduler = crate::sql::Scheduler;
+/// There is none.
+#[cfg(not(feature = "cluster"))]
+type Scheduler = std::convert::Infallible;
+
+impl ClusterArgs {
+    /// The scheduler that is named.
+    ///
+    /// # Errors
+    ///
+    /// [`BadInput`] for what is none, and for a program that cannot ask one.
+    pub(super) fn scheduler(&self) -> Result<Option<Scheduler>, BadInput> {
+        let Some(text) = &self.cluster else {
+            return Ok(None);
+        };
+        #[cfg(feature = "cluster")]
+        {
+            text.parse().map(Some)
+        }
+        #[cfg(not(feature = "cluster"))]
+        {
+            Err(BadInput(format!(
+                "--cluster {text}: this program cannot ask a cluster; build one that can: cargo build --release -p analysis --features cluster"
+            )))
+        }
+    }
 }
 
 /// Answer reports.
@@ -46,6 +86,8 @@ pub(super) struct ReportArgs {
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(super) rows: usize,
     #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+    #[command(flatten)]
     pub(super) engine: EngineArgs,
 }
 
@@ -68,6 +110,8 @@ pub(super) struct SqlArgs {
     /// Rows of an answer, where it is no CSV
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub(super) rows: usize,
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
     #[command(flatten)]
     pub(super) engine: EngineArgs,
 }

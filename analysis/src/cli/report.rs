@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::engine::{EngineArgs, ReportArgs};
+use super::engine::{ClusterArgs, EngineArgs, ReportArgs};
 use super::say;
 use crate::read::Table;
 use crate::sql::{Answer, Options, Page, Pictures, Report, Session};
@@ -12,6 +12,9 @@ use crate::stage::{BadInput, Found, find, read_text, write_file};
 
 /// Rows that a report may have.
 const ROWS: usize = 100_000;
+
+/// Parts that a cluster's question is cut into: enough for some machines, few enough that each has something to do.
+const PARTS: usize = 16;
 
 /// Runs reports and shows them where it was asked for.
 pub(super) fn run(args: &ReportArgs) -> anyhow::Result<()> {
@@ -21,7 +24,7 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     }
     let (wanted, data) = sort_out(&reports, &args.given)?;
     let found = find(&data)?;
-    let mut session = open(&found, &args.engine)?;
+    let mut session = open(&found, &args.engine, &args.cluster)?;
     let wanted = if wanted.is_empty() { reports } else { wanted };
     let (answerable, without): (Vec<_>, Vec<_>) = wanted
         .into_iter()
@@ -54,14 +57,17 @@ pub(super) fn told(session: &Session) {
 }
 
 /// The tables of what was found, for as many threads and as much memory as was asked for.
-pub(super) fn open(found: &Found, args: &EngineArgs) -> anyhow::Result<Session> {
+pub(super) fn open(found: &Found, args: &EngineArgs, cluster: &ClusterArgs) -> anyhow::Result<Session> {
+    let cluster = cluster.scheduler()?;
     for path in &found.empty {
         say::note(&format!("{}: empty", path.display()));
     }
-    let threads = args.threads.map_or_else(
-        || std::thread::available_parallelism().map_or(1, usize::from),
-        usize::from,
-    );
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = match args.threads {
+        Some(threads) => usize::from(threads),
+        None if cluster.is_some() => PARTS,
+        None => cores(),
+    };
     let memory = args.memory << 20;
     Session::open(
         found,
@@ -70,6 +76,8 @@ pub(super) fn open(found: &Found, args: &EngineArgs) -> anyhow::Result<Session> 
             memory: usize::try_from(memory).unwrap_or(usize::MAX),
             keep: memory / 4 * 3,
             geoip: args.geoip.clone(),
+            #[cfg(feature = "cluster")]
+            cluster,
         },
     )
 }

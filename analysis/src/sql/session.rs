@@ -31,7 +31,13 @@ pub struct Options {
     pub keep: u64,
     /// MaxMind files for `country`, `asn`, `as_name`.
     pub geoip: Vec<PathBuf>,
+    /// The cluster that answers, in as many parts as there are threads; else it is this process.
+    #[cfg(feature = "cluster")]
+    pub cluster: Option<super::Scheduler>,
 }
+
+/// A limit beyond which the engine, which counts rows with a sign, would see a negative one.
+const MOST: usize = isize::MAX as usize;
 
 /// Tables of some files.
 pub struct Session {
@@ -58,7 +64,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`BadInput`] for a Parquet file with the columns of no table or a MaxMind file that is none; the system's, of threads.
+    /// [`BadInput`] for a Parquet file with the columns of no table or a MaxMind file that is none; the system's, of threads; that a cluster
+    /// is not there.
     pub fn open(found: &Found, options: Options) -> anyhow::Result<Self> {
         let places = functions::open(&options.geoip)?;
         let threads = options.threads.max(1);
@@ -66,6 +73,17 @@ impl Session {
             .worker_threads(threads)
             .enable_all()
             .build()?;
+        #[cfg(feature = "cluster")]
+        let (context, kept) = match &options.cluster {
+            Some(scheduler) => {
+                let context = super::cluster::context(scheduler, found, &places, threads, options.memory);
+                let context = runtime.block_on(context)?;
+                let kept = MemoryConsumer::new("no table is kept").register(&context.runtime_env().memory_pool);
+                (context, kept)
+            }
+            None => engine(&options, &places, threads)?,
+        };
+        #[cfg(not(feature = "cluster"))]
         let (context, kept) = engine(&options, &places, threads)?;
         let mut session = Self {
             runtime,
@@ -229,7 +247,7 @@ impl Session {
             // Statements that are no questions answer nothing that could be limited.
             let limited = match frame.logical_plan() {
                 LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Copy(_) | LogicalPlan::Statement(_) => frame,
-                _ => frame.limit(0, Some(most.saturating_add(1)))?,
+                _ => frame.limit(0, Some(most.saturating_add(1).min(MOST)))?,
             };
             let batches = limited.collect().await?;
             Ok((schema, batches))

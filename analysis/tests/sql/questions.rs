@@ -136,6 +136,9 @@ fn parquet_answers_as_the_csv_that_it_was_made_of() {
             format!("SELECT count(*), count(DISTINCT crawl), round(sum({column}), 3), count({column}) FROM {table}");
         assert_eq!(rows(&sql, &[&out]), rows(&sql, &[&sample()]), "{table}");
     }
+    // Whose rows they are, Parquet says itself.
+    let changes = analyze(&["report", "changes", text(&out)]);
+    assert!(changes.out.contains("stayed"), "{}", changes.err);
     let again = analyze(&["convert", text(&sample()), "--parquet", text(&out)]);
     assert_eq!(again.code, 2);
     assert!(again.err.contains("not empty"), "{}", again.err);
@@ -168,6 +171,22 @@ fn a_prompt_reads_statements_and_survives_mistakes() {
         err.contains("nonsense") && err.contains("tables: torrents, peers"),
         "{err}"
     );
+}
+
+#[test]
+fn a_question_may_begin_with_a_comment() {
+    assert_eq!(
+        rows("-- how many?\nSELECT count(*) > 0 FROM torrents", &[&sample()]),
+        ["true"]
+    );
+}
+
+#[cfg(not(feature = "cluster"))]
+#[test]
+fn a_program_without_clusters_says_how_to_build_one_that_has_them() {
+    let said = analyze(&["report", text(&sample()), "--cluster", "df://127.0.0.1:50050"]);
+    assert_eq!((said.code, said.err.lines().count()), (2, 1), "{}", said.err);
+    assert!(said.err.contains("--features cluster"), "{}", said.err);
 }
 
 #[test]
