@@ -30,13 +30,13 @@ impl Infos {
         }
     }
 
-    /// The info dictionary of a key, which is this torrent.
-    pub(crate) fn of(&mut self, key: &Key, torrent: &Torrent) -> Arc<[u8]> {
+    /// The info dictionary of a key; `torrent` draws the torrent that it is.
+    pub(crate) fn of(&mut self, key: &Key, torrent: impl FnOnce() -> Option<Torrent>) -> Option<Arc<[u8]>> {
         if let Some(info) = self.made.get(&key.infohash) {
-            return Arc::clone(info);
+            return Some(Arc::clone(info));
         }
         let mut info = Vec::new();
-        torrent.info(&mut info);
+        torrent()?.info(&mut info);
         let info: Arc<[u8]> = info.into();
         self.bytes += info.len();
         self.order.push_back(key.infohash);
@@ -46,6 +46,6 @@ impl Infos {
         {
             self.bytes -= self.made.remove(&first).map_or(0, |info| info.len());
         }
-        info
+        Some(info)
     }
 }

@@ -52,6 +52,8 @@ pub(crate) struct Lives {
     dice: Dice,
     /// The phase in which a node was looked at last; none without churn.
     seen: Vec<Cell<Phase>>,
+    /// The second asked about last, and its sine: most questions are about the same as the one before.
+    daytime: Cell<(u64, f64)>,
 }
 
 /// Seconds of a day.
@@ -83,6 +85,7 @@ impl Lives {
             churn,
             dice,
             seen: vec![Cell::default(); if churn.is_some() { nodes } else { 0 }],
+            daytime: Cell::default(),
         }
     }
 
@@ -120,23 +123,30 @@ impl Lives {
         }
         seen.set(phase);
         let away = if phase.there { 0.0 } else { f64::from(at - phase.from) };
-        let asleep = asleep_for(
-            churn.diurnal,
-            self.dice.unit(node.into(), u64::MAX),
-            now.as_secs() as f64,
-        );
+        let unit = self.dice.unit(node.into(), u64::MAX);
+        let asleep = asleep_for(churn.diurnal, unit, self.sine(now.as_secs()), now.as_secs() as f64);
         (!phase.there || asleep > 0.0).then(|| Duration::from_secs_f64(away.max(asleep)))
+    }
+
+    /// How far the day has come up in this second, from -1 to 1.
+    fn sine(&self, second: u64) -> f64 {
+        let (known, mut sine) = self.daytime.get();
+        if known != second {
+            sine = (second as f64 / DAY * TAU).sin();
+            self.daytime.set((second, sine));
+        }
+        sine
     }
 }
 
 /// How many seconds ago a node went to sleep; 0 if it is awake. Of all nodes so many are awake as
 /// `(1 + diurnal * sin(time of day)) / (1 + diurnal)` says (A3): the first to sleep are the last to wake.
-fn asleep_for(diurnal: f64, unit: f64, at: f64) -> f64 {
+fn asleep_for(diurnal: f64, unit: f64, sine: f64, at: f64) -> f64 {
     let level = ((1.0 + diurnal) * unit - 1.0) / diurnal;
-    let angle = at / DAY * TAU;
-    if diurnal <= 0.0 || level <= -1.0 || angle.sin() >= level {
+    if diurnal <= 0.0 || level <= -1.0 || sine >= level {
         return 0.0;
     }
+    let angle = at / DAY * TAU;
     // It fell asleep when the sine fell through its level.
     let fell = PI - level.min(1.0).asin();
     let since = (angle - fell).rem_euclid(TAU);

@@ -180,7 +180,8 @@ impl Session {
             return self.close(stage);
         }
         self.open = true;
-        self.info_len = stage.infos.of(&self.key, &torrent).len();
+        let info = stage.infos.of(&self.key, || Some(torrent.clone()));
+        self.info_len = info.map_or(0, |info| info.len());
         let habits = stage.population.config.profile.habits(self.peer.kind);
         let mut words = Vec::new();
         // No DHT bit: there is no node at the address of a peer.
@@ -301,8 +302,7 @@ impl Session {
     }
 
     fn info(&self, stage: &mut Stage<'_>) -> Option<Arc<[u8]>> {
-        let torrent = stage.population.torrent(&self.key)?;
-        Some(stage.infos.of(&self.key, &torrent))
+        stage.infos.of(&self.key, || stage.population.torrent(&self.key))
     }
 
     /// The next moment to say something: a round trip and a step of work from now, and after all that was said before.

@@ -67,7 +67,7 @@ impl Cover {
             bytes = &first;
             let mut admitted = Admitted::new(1, terms.seed);
             admitted.admit(terms.infohash);
-            let responder = Responder::new(Level::Both, terms.prefers_rc4, terms.seed);
+            let responder = Responder::new(Level::Both, terms.prefers_rc4, terms.seed).pretending();
             *self = Self::Greeting(Box::new((responder, admitted)));
         }
         if let Self::Greeting(greeting) = self {

@@ -1,5 +1,7 @@
 //! The Diffie-Hellman exchange.
 
+use std::sync::LazyLock;
+
 use crypto_bigint::modular::ConstMontyForm;
 use crypto_bigint::{U192, U768, const_monty_params};
 use rand::Rng;
@@ -19,24 +21,58 @@ type Residue = ConstMontyForm<Prime, { U768::LIMBS }>;
 /// Bits of a private key: what the specification calls enough, and a fifth of the work of 768.
 const PRIVATE_BITS: u32 = 160;
 
+/// Bits of the private key of who only pretends: the work is a tenth, and so is the secrecy.
+const PRETENDED_BITS: u32 = 16;
+
+/// Powers of two: in row `n`, those with exponents `0, 1, .. 15` times `16^n`. All our public keys are products of 40 of them, one
+/// of each row. 60 KiB.
+static POWERS: LazyLock<Vec<[Residue; 16]>> = LazyLock::new(|| {
+    let mut base = Residue::new(&U768::from_u8(2));
+    let row = |_| {
+        let mut row = [Residue::ONE; 16];
+        for at in 1..16 {
+            row[at] = row[at - 1] * base;
+        }
+        base = row[15] * base;
+        row
+    };
+    (0..PRIVATE_BITS / 4).map(row).collect()
+});
+
 /// Our half of an exchange.
 pub(super) struct Exchange {
     private: U192,
+    bits: u32,
 }
 
 impl Exchange {
     pub(super) fn new(rng: &mut impl Rng) -> Self {
+        Self::of_bits(PRIVATE_BITS, rng)
+    }
+
+    /// Half of an exchange that need not be kept from anybody.
+    pub(super) fn pretended(rng: &mut impl Rng) -> Self {
+        let mut exchange = Self::of_bits(PRETENDED_BITS, rng);
+        // One in 65,536 were 0 else, whose power is refused.
+        exchange.private |= U192::ONE;
+        exchange
+    }
+
+    fn of_bits(bits: u32, rng: &mut impl Rng) -> Self {
         let mut private = [0; 24];
-        rng.fill_bytes(&mut private[..20]);
+        rng.fill_bytes(&mut private[..bits as usize / 8]);
         Self {
             private: U192::from_le_slice(&private),
+            bits,
         }
     }
 
     /// What we tell the other end.
     pub(super) fn public(&self) -> [u8; KEY_LEN] {
-        let two = Residue::new(&U768::from_u8(2));
-        bytes(&two.pow_bounded_exp(&self.private, PRIVATE_BITS))
+        let digits = self.private.to_le_bytes();
+        let digits = digits.iter().flat_map(|byte| [byte & 0xf, byte >> 4]);
+        let factors = POWERS.iter().zip(digits).filter(|(_, digit)| *digit > 0);
+        bytes(&factors.fold(Residue::ONE, |product, (row, digit)| product * row[usize::from(digit)]))
     }
 
     /// What only the two ends know.
@@ -50,7 +86,7 @@ impl Exchange {
         if theirs <= U768::ONE || theirs >= last {
             return Err(Failure::BadKey);
         }
-        let shared = Residue::new(&theirs).pow_bounded_exp(&self.private, PRIVATE_BITS);
+        let shared = Residue::new(&theirs).pow_bounded_exp(&self.private, self.bits);
         Ok(Secret(bytes(&shared)))
     }
 }
@@ -129,6 +165,23 @@ mod tests {
         let (of_a, of_b) = (a.secret(&b.public()).unwrap(), b.secret(&a.public()).unwrap());
         assert_eq!(of_a.0, of_b.0);
         assert_ne!(of_a.0, a.public());
+    }
+
+    #[test]
+    fn public_keys_are_powers_of_two() {
+        let two = Residue::new(&U768::from_u8(2));
+        let pretended = |number| Exchange::pretended(&mut Seed::from_number(number).rng());
+        for exchange in (0..20).map(exchange).chain((0..20).map(pretended)) {
+            let power = two.pow_bounded_exp(&exchange.private, PRIVATE_BITS);
+            assert_eq!(exchange.public(), bytes(&power));
+        }
+    }
+
+    #[test]
+    fn who_pretends_is_understood() {
+        let (a, b) = (exchange(1), Exchange::pretended(&mut Seed::from_number(2).rng()));
+        let (of_a, of_b) = (a.secret(&b.public()).unwrap(), b.secret(&a.public()).unwrap());
+        assert_eq!(of_a.0, of_b.0);
     }
 
     #[test]
