@@ -2,8 +2,10 @@
 
 mod engine;
 mod mode;
+mod records;
 mod stage;
 mod streams;
+mod threads;
 mod torrent;
 
 use std::fs;
@@ -27,9 +29,11 @@ use crate::job::{crawl, harvest};
 
 pub use engine::{engine, web};
 pub use mode::{has_retries, pool_of_a_crawl, sampling_of_a_crawl};
+pub use records::{ESTIMATE_EVERY, KEEP_STATE_EVERY, PACK_EVERY, RECORD_EVERY, SHEET_BYTES, SHEETS_WAITING};
 pub use stage::{DESCRIPTORS, DISK, HOST, LAB_HOST, RESOLVE_WITHIN};
 pub use streams::streams;
-pub use torrent::{HASH_RUN, HASH_TICK, hash_threads};
+pub use threads::{hash_threads, worlds_at_once};
+pub use torrent::{HASH_RUN, HASH_TICK};
 
 /// Bootstrap nodes of the Mainline DHT (DHT-03). Asked while the table is empty, never in it.
 const ROUTERS: [&str; 4] = [
@@ -361,24 +365,6 @@ pub fn frontier(net: &Net, retries: bool) -> frontier::Config {
         opt_out: net.opt_out.clone(),
     }
 }
-
-/// How often observations are handed over to be written: what a kill costs.
-pub const RECORD_EVERY: Duration = Duration::from_secs(1);
-
-/// The same where they are packed: a frame of fewer rows would be hardly smaller than they are.
-pub const PACK_EVERY: Duration = Duration::from_secs(10);
-
-/// Bytes of observations handed over together at the most.
-pub const SHEET_BYTES: usize = 256 << 10;
-
-/// Sheets of observations that wait for the disk, 256 KiB each; beyond, they are lost.
-pub const SHEETS_WAITING: usize = 64;
-
-/// How often a crawl estimates how much it saw: each time costs about a millisecond.
-pub const ESTIMATE_EVERY: Duration = Duration::from_secs(5);
-
-/// How often a crawl keeps its node's contacts on disk.
-pub const KEEP_STATE_EVERY: Duration = Duration::from_secs(5 * 60);
 
 /// How often a crawl keeps its schedule of further rounds on disk: what a kill loses of it at the most.
 pub fn keep_retries_every(net: &Net) -> Duration {

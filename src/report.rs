@@ -20,7 +20,7 @@ pub use downloads::Downloads;
 pub use estimates::{columns, interval, percent};
 pub use figures::{Figure, Figures, ratio, share};
 pub use progress::{Progress, View, per_minute};
-pub use simulated::SimulateProgress;
+pub use simulated::{SimulateDisplay, SimulateProgress};
 
 /// One line for people: `# ` before it, so that a log is told from rows.
 pub fn note(text: &str) {

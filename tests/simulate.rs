@@ -16,7 +16,7 @@ use estudely::args::{Cli, Command, Policy, SimulateArgs};
 use estudely::job::simulate::held::Held;
 use estudely::job::simulate::load::quantile;
 use estudely::job::simulate::result::Outcome;
-use estudely::job::simulate::{run, simulate, simulate_in};
+use estudely::job::simulate::{all, run, simulate, simulate_in};
 use sim::Profile;
 use store::metadata;
 use world::Member as _;
@@ -40,6 +40,24 @@ fn the_same_seed_gives_the_same_run_to_the_bit() {
     assert_eq!(one.fingerprint, two.fingerprint);
     assert_eq!((&one.points, &one.load), (&two.points, &two.load));
     assert_ne!(one.fingerprint, other.fingerprint);
+}
+
+#[test]
+fn policies_that_run_at_once_do_as_they_do_alone() {
+    let policies = "harvest,bitmagnet-like,mldht-like";
+    let outcomes = |at_once| {
+        let flags = format!("--nodes 300 --hours 0.05 --rate 100 --policy {policies} --at-once {at_once}");
+        let outcomes = all(&args(&flags)).unwrap().into_iter();
+        outcomes
+            .map(|outcome| (outcome.policy, outcome.fingerprint))
+            .collect::<Vec<_>>()
+    };
+    let alone = outcomes(1);
+    assert_eq!(
+        alone.iter().map(|(policy, _)| policy.label()).collect::<Vec<_>>(),
+        policies.split(',').collect::<Vec<_>>()
+    );
+    assert_eq!(outcomes(2), alone);
 }
 
 #[test]

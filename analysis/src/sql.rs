@@ -10,7 +10,6 @@
 //! | `functions` | what SQL has not: `power_law`, `keys_estimated`, `country`, `asn`, `as_name` |
 //! | [`Report`] | a question in a file, with a header that says what it is |
 //! | [`Answer`] | what came out: as text for a terminal, as CSV, as a plot, as part of a page |
-//!
 //! | [`Page`], [`Pictures`] | answers as a page that needs nothing beside it; plots as PNG |
 //! | [`convert()`] | tables as Parquet |
 //! | `cluster` | the same questions, answered by several machines (feature `cluster`) |
@@ -47,3 +46,7 @@ pub use html::Page;
 pub use picture::Pictures;
 pub use report::{Drawing, DrawingKind, Report, ReportError};
 pub use session::{Options, Session};
+
+/// A program without the feature `cluster` knows no scheduler.
+#[cfg(not(feature = "cluster"))]
+pub type Scheduler = std::convert::Infallible;

@@ -5,6 +5,7 @@
 )]
 
 mod chance;
+mod cores;
 mod count;
 mod error;
 mod find;
@@ -14,6 +15,7 @@ mod whole;
 mod write;
 
 pub use chance::secret;
+pub use cores::cores;
 pub use count::count;
 pub use error::BadInput;
 pub use find::{Found, find};

@@ -37,6 +37,9 @@ pub struct SimulateArgs {
     /// The source of all chance: the same seed gives the same figures to the last bit
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
+    /// Policies that run at once [default: one for each processor, as far as 12 GiB hold their worlds]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub at_once: Option<u16>,
     /// Write series as CSV and run.json to this directory
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -1,7 +1,5 @@
 //! How files are hashed, for `create` and `verify`.
 
-use std::num::NonZero;
-use std::thread;
 use std::time::Duration;
 
 /// Bytes that a thread hashes before it takes the next: large enough that handing out costs nothing, small enough that all
@@ -10,8 +8,3 @@ pub const HASH_RUN: u64 = 4 << 20;
 
 /// Between two looks at how far it is.
 pub const HASH_TICK: Duration = Duration::from_millis(200);
-
-/// Threads that read and hash: one for each core, for hashing is what takes the time.
-pub fn hash_threads() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get)
-}

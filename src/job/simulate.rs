@@ -18,6 +18,8 @@ mod write;
 
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use clap::Parser;
 use sim::{Ended, Lab, Plan, Population, Profile};
@@ -28,7 +30,7 @@ use crate::bad_input;
 use crate::config;
 use crate::exit::Exit;
 use crate::job::start::Chance;
-use crate::report::{self, SimulateProgress};
+use crate::report::{self, SimulateDisplay, SimulateProgress};
 
 use policy::Setup;
 use result::Outcome;
@@ -64,15 +66,46 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<Exit> {
     }
     let out = args.out.as_deref().map(write::Out::open).transpose()?;
     let started = host::unix_now();
-    let mut outcomes = Vec::new();
-    for &policy in &args.policy {
-        outcomes.push(simulate(args, policy)?);
-    }
+    let outcomes = all(args)?;
     report::text(&result::table(args, &outcomes));
     if let Some(out) = &out {
         out.write(args, started, &outcomes)?;
     }
     Ok(Exit::Done)
+}
+
+/// Every policy, some at once: each has a world of its own, so what comes out is the same as one by one.
+///
+/// # Errors
+///
+/// As [`simulate`], of the first policy that fails.
+pub fn all(args: &SimulateArgs) -> anyhow::Result<Vec<Outcome>> {
+    let display = SimulateDisplay::default();
+    let (next, display) = (AtomicUsize::new(0), &display);
+    let run_next = || {
+        let at = next.fetch_add(1, Ordering::Relaxed);
+        let policy = *args.policy.get(at)?;
+        Some((at, shown(args, policy, profile(args.profile), display)))
+    };
+    let at_once = args
+        .at_once
+        .map_or_else(|| config::worlds_at_once(args.nodes), usize::from);
+    let mut outcomes: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..at_once.min(args.policy.len()))
+            .map(|_| scope.spawn(|| std::iter::from_fn(run_next).collect::<Vec<_>>()))
+            .collect();
+        let done = threads.into_iter().map(|thread| {
+            thread
+                .join()
+                .map_err(|_| anyhow::anyhow!("a thread that simulates died (a bug)"))
+        });
+        done.collect::<anyhow::Result<Vec<_>>>()
+    })?
+    .into_iter()
+    .flatten()
+    .collect();
+    outcomes.sort_by_key(|(at, _)| *at);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
 /// One policy, from its start to the end of the time.
@@ -90,6 +123,10 @@ pub fn simulate(args: &SimulateArgs, policy: Policy) -> anyhow::Result<Outcome> 
 ///
 /// As [`simulate`].
 pub fn simulate_in(args: &SimulateArgs, policy: Policy, profile: Profile) -> anyhow::Result<Outcome> {
+    shown(args, policy, profile, &SimulateDisplay::default())
+}
+
+fn shown(args: &SimulateArgs, policy: Policy, profile: Profile, display: &SimulateDisplay) -> anyhow::Result<Outcome> {
     let began = host::unix_millis();
     let mut lab = lab(args, profile);
     let setup = setup(args, policy, &lab)?;
@@ -107,7 +144,7 @@ pub fn simulate_in(args: &SimulateArgs, policy: Policy, profile: Profile) -> any
         until,
         stop: None,
     };
-    let mut progress = SimulateProgress::new(policy.label(), until);
+    let mut progress = SimulateProgress::new(policy.label(), until, display);
     let bounds = held::bounds(&setup);
     let (end, ended) = sim::run(&plan, &mut watched, &mut lab, Time::ZERO, &mut |now, _, point| {
         progress.show(now, point.queries, point.infohashes, point.metadata);

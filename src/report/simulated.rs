@@ -1,9 +1,13 @@
 //! What a person sees while a simulation runs: how far virtual time has come.
 
-use indicatif::ProgressBar;
+use indicatif::{MultiProgress, ProgressBar};
 use world::Time;
 
 use super::{moving_line, note, thousands};
+
+/// Where the progress of policies that run at once is shown.
+#[derive(Clone, Default)]
+pub struct SimulateDisplay(MultiProgress);
 
 /// The progress of one policy.
 pub struct SimulateProgress {
@@ -16,9 +20,9 @@ pub struct SimulateProgress {
 
 impl SimulateProgress {
     /// A line that moves if somebody watches; else a line for each tenth of the time.
-    pub fn new(policy: &'static str, until: Time) -> Self {
+    pub fn new(policy: &'static str, until: Time, display: &SimulateDisplay) -> Self {
         Self {
-            bar: moving_line(false),
+            bar: moving_line(false).map(|bar| display.0.add(bar)),
             policy,
             until,
             tenths: 0,

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 
 use super::say;
 use crate::sql::{self, Scheduler};
+use crate::stage;
 
 /// Who to be.
 #[derive(Subcommand, Debug)]
@@ -58,12 +59,11 @@ pub(super) fn run(command: ClusterCommand) -> anyhow::Result<()> {
             say::note(&format!("scheduler: df://{}", args.bind));
         }),
         ClusterCommand::Executor(args) => {
-            let cores = || std::thread::available_parallelism().map_or(1, usize::from);
             let executor = sql::Executor {
                 scheduler: args.scheduler,
                 bind: args.bind,
                 work: args.work,
-                threads: args.threads.map_or_else(cores, usize::from),
+                threads: args.threads.map_or_else(stage::cores, usize::from),
                 memory: args.memory << 20,
                 geoip: args.geoip,
             };

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::sql::Scheduler;
 use crate::stage::BadInput;
 
 /// How questions are answered.
@@ -28,12 +29,6 @@ pub(super) struct ClusterArgs {
     #[arg(long, value_name = "df://HOST:PORT", hide = cfg!(not(feature = "cluster")))]
     cluster: Option<String>,
 }
-
-#[cfg(feature = "cluster")]
-type Scheduler = crate::sql::Scheduler;
-/// There is none.
-#[cfg(not(feature = "cluster"))]
-type Scheduler = std::convert::Infallible;
 
 impl ClusterArgs {
     /// The scheduler that is named.

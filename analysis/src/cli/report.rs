@@ -8,7 +8,7 @@ use super::engine::{ClusterArgs, EngineArgs, ReportArgs};
 use super::say;
 use crate::read::Table;
 use crate::sql::{Answer, Options, Page, Pictures, Report, Session};
-use crate::stage::{BadInput, Found, find, read_text, write_file};
+use crate::stage::{BadInput, Found, cores, find, read_text, write_file};
 
 /// Rows that a report may have.
 const ROWS: usize = 100_000;
@@ -26,13 +26,16 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     let found = find(&data)?;
     let mut session = open(&found, &args.engine, &args.cluster)?;
     let wanted = if wanted.is_empty() { reports } else { wanted };
-    let (answerable, without): (Vec<_>, Vec<_>) = wanted
-        .into_iter()
-        .map(|report| (lacks(&session, &report), report))
-        .partition(|(lacks, _)| lacks.is_none());
-    session.keep(&tables(answerable.iter().map(|(_, report)| report)))?;
+    let (mut answerable, mut without) = (Vec::new(), Vec::new());
+    for report in wanted {
+        match lacks(&session, &report)? {
+            None => answerable.push(report),
+            Some(lacks) => without.push((report, lacks)),
+        }
+    }
+    session.keep(&tables(&answerable))?;
     let mut answered: Vec<(Report, Result<Answer, String>)> = Vec::new();
-    for (_, report) in answerable {
+    for report in answerable {
         let answer = session
             .ask(&report.sql, ROWS)
             .with_context(|| format!("report {}", report.name))?;
@@ -41,8 +44,7 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<()> {
         }
         answered.push((report, Ok(answer)));
     }
-    for (lacks, report) in without {
-        let lacks = lacks.unwrap_or_default();
+    for (report, lacks) in without {
         say::note(&format!("not answered: {}: {lacks}", report.name));
         answered.push((report, Err(lacks)));
     }
@@ -62,7 +64,6 @@ pub(super) fn open(found: &Found, args: &EngineArgs, cluster: &ClusterArgs) -> a
     for path in &found.empty {
         say::note(&format!("{}: empty", path.display()));
     }
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let threads = match args.threads {
         Some(threads) => usize::from(threads),
         None if cluster.is_some() => PARTS,
@@ -76,7 +77,6 @@ pub(super) fn open(found: &Found, args: &EngineArgs, cluster: &ClusterArgs) -> a
             memory: usize::try_from(memory).unwrap_or(usize::MAX),
             keep: memory / 4 * 3,
             geoip: args.geoip.clone(),
-            #[cfg(feature = "cluster")]
             cluster,
         },
     )
@@ -123,9 +123,9 @@ fn sort_out(reports: &[Report], given: &[PathBuf]) -> anyhow::Result<(Vec<Report
 }
 
 /// The tables that these reports ask, those of which many ask first.
-#[expect(single_use_lifetimes, reason = "an anonymous one in `impl Trait` is unstable")]
-fn tables<'a>(reports: impl Iterator<Item = &'a Report>) -> Vec<Table> {
+fn tables(reports: &[Report]) -> Vec<Table> {
     let asked: Vec<&str> = reports
+        .iter()
         .flat_map(|report| report.needs.iter().map(|(table, _)| table.as_str()))
         .collect();
     let times = |table: &Table| asked.iter().filter(|name| **name == table.name()).count();
@@ -135,24 +135,34 @@ fn tables<'a>(reports: impl Iterator<Item = &'a Report>) -> Vec<Table> {
 }
 
 /// What the data lacks for this report.
-fn lacks(session: &Session, report: &Report) -> Option<String> {
-    report.needs.iter().find_map(|(name, columns)| {
-        if name == "geoip" {
-            return (!session.has_places()).then(|| "needs a MaxMind file (--geoip FILE)".to_owned());
-        }
-        if name == "crawls" {
-            let crawls = session.crawls().map_or(0, |crawls| crawls.len());
-            return (crawls < 2).then(|| "needs two crawls or more".to_owned());
-        }
-        let Some(table) = Table::ALL.into_iter().find(|table| table.name() == name) else {
-            return Some(format!("needs `{name}`, which is no table"));
+///
+/// # Errors
+///
+/// Those of [`Session::crawls`].
+fn lacks(session: &Session, report: &Report) -> anyhow::Result<Option<String>> {
+    for (name, columns) in &report.needs {
+        let lacks = match name.as_str() {
+            "geoip" => (!session.has_places()).then(|| "needs a MaxMind file (--geoip FILE)".to_owned()),
+            "crawls" => (session.crawls()?.len() < 2).then(|| "needs two crawls or more".to_owned()),
+            table => lacks_of_table(session, table, columns),
         };
-        if !session.tables().any(|had| had == table) {
-            return Some(format!("needs {name}, which is not in this data"));
+        if lacks.is_some() {
+            return Ok(lacks);
         }
-        let lacking = columns.iter().find(|column| !session.has(table, column))?;
-        Some(format!("needs {name}.{lacking}, which is not in this data"))
-    })
+    }
+    Ok(None)
+}
+
+/// What of a table is lacking.
+fn lacks_of_table(session: &Session, name: &str, columns: &[String]) -> Option<String> {
+    let Some(table) = Table::ALL.into_iter().find(|table| table.name() == name) else {
+        return Some(format!("needs `{name}`, which is no table"));
+    };
+    if !session.tables().any(|had| had == table) {
+        return Some(format!("needs {name}, which is not in this data"));
+    }
+    let lacking = columns.iter().find(|column| !session.has(table, column))?;
+    Some(format!("needs {name}.{lacking}, which is not in this data"))
 }
 
 fn text(report: &Report, answer: &Answer, rows: usize) -> String {

@@ -11,7 +11,7 @@ use crate::stats::Figures;
 pub(super) fn run(args: &StatsArgs) -> anyhow::Result<()> {
     let threads = match args.threads {
         Some(threads) => usize::from(threads),
-        None => std::thread::available_parallelism().map_or(1, usize::from),
+        None => stage::cores(),
     };
     let figures = stage::count(&args.file, threads)?;
     for not_row in &figures.first_not_rows {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use datafusion::arrow::array::{Array as _, RecordBatch};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_expr::expressions::Column;
@@ -43,22 +43,22 @@ impl TableProvider for Kept {
         _filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let all: Vec<usize> = (0..self.schema.fields().len()).collect();
-        let wanted = projection.unwrap_or(&all);
-        let schema = Arc::new(self.schema.project(wanted)?);
         let partition = |batches: &Arc<Vec<RecordBatch>>| -> Arc<dyn PartitionStream> {
             Arc::new(Partition {
-                schema: Arc::clone(&schema),
-                wanted: wanted.clone(),
+                schema: self.schema(),
                 batches: Arc::clone(batches),
             })
         };
         let partitions = self.partitions.iter().map(partition).collect();
-        let key = key(&schema);
+        let wanted = match projection {
+            Some(wanted) => Arc::new(self.schema.project(wanted)?),
+            None => self.schema(),
+        };
+        let key = key(&wanted);
         let sorted = key
             .clone()
             .and_then(|key| LexOrdering::new([PhysicalSortExpr::new_default(key)]));
-        let plan = StreamingTableExec::try_new(schema, partitions, None, sorted, false, limit)?;
+        let plan = StreamingTableExec::try_new(self.schema(), partitions, projection, sorted, false, limit)?;
         let Some(key) = key else {
             return Ok(Arc::new(plan));
         };
@@ -112,7 +112,6 @@ pub(super) fn bytes<'a>(batches: impl IntoIterator<Item = &'a RecordBatch>) -> u
 #[derive(Debug)]
 struct Partition {
     schema: SchemaRef,
-    wanted: Vec<usize>,
     batches: Arc<Vec<RecordBatch>>,
 }
 
@@ -122,14 +121,11 @@ impl PartitionStream for Partition {
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let (batches, wanted) = (Arc::clone(&self.batches), self.wanted.clone());
-        let projected = (0..batches.len()).filter_map(move |at| {
-            let batch = batches.get(at)?;
-            Some(batch.project(&wanted).map_err(DataFusionError::from))
-        });
+        let batches = Arc::clone(&self.batches);
+        let all = (0..batches.len()).filter_map(move |at| batches.get(at).cloned().map(Ok));
         Box::pin(RecordBatchStreamAdapter::new(
             Arc::clone(&self.schema),
-            futures::stream::iter(projected),
+            futures::stream::iter(all),
         ))
     }
 }

@@ -32,7 +32,6 @@ pub struct Options {
     /// MaxMind files for `country`, `asn`, `as_name`.
     pub geoip: Vec<PathBuf>,
     /// The cluster that answers, in as many parts as there are threads; else it is this process.
-    #[cfg(feature = "cluster")]
     pub cluster: Option<super::Scheduler>,
 }
 
@@ -73,18 +72,18 @@ impl Session {
             .worker_threads(threads)
             .enable_all()
             .build()?;
-        #[cfg(feature = "cluster")]
         let (context, kept) = match &options.cluster {
+            #[cfg(feature = "cluster")]
             Some(scheduler) => {
                 let context = super::cluster::context(scheduler, found, &places, threads, options.memory);
                 let context = runtime.block_on(context)?;
                 let kept = MemoryConsumer::new("no table is kept").register(&context.runtime_env().memory_pool);
                 (context, kept)
             }
+            #[cfg(not(feature = "cluster"))]
+            Some(nobody) => match *nobody {},
             None => engine(&options, &places, threads)?,
         };
-        #[cfg(not(feature = "cluster"))]
-        let (context, kept) = engine(&options, &places, threads)?;
         let mut session = Self {
             runtime,
             context,

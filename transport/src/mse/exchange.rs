@@ -29,11 +29,13 @@ const PRETENDED_BITS: u32 = 16;
 static POWERS: LazyLock<Vec<[Residue; 16]>> = LazyLock::new(|| {
     let mut base = Residue::new(&U768::from_u8(2));
     let row = |_| {
-        let mut row = [Residue::ONE; 16];
-        for at in 1..16 {
-            row[at] = row[at - 1] * base;
-        }
-        base = row[15] * base;
+        let mut power = Residue::ONE;
+        let row = std::array::from_fn(|_| {
+            let this = power;
+            power = this * base;
+            this
+        });
+        base = power;
         row
     };
     (0..PRIVATE_BITS / 4).map(row).collect()
@@ -47,23 +49,25 @@ pub(super) struct Exchange {
 
 impl Exchange {
     pub(super) fn new(rng: &mut impl Rng) -> Self {
-        Self::of_bits(PRIVATE_BITS, rng)
+        Self::of_bytes::<{ PRIVATE_BITS as usize / 8 }>(rng)
     }
 
     /// Half of an exchange that need not be kept from anybody.
     pub(super) fn pretended(rng: &mut impl Rng) -> Self {
-        let mut exchange = Self::of_bits(PRETENDED_BITS, rng);
+        let mut exchange = Self::of_bytes::<{ PRETENDED_BITS as usize / 8 }>(rng);
         // One in 65,536 were 0 else, whose power is refused.
         exchange.private |= U192::ONE;
         exchange
     }
 
-    fn of_bits(bits: u32, rng: &mut impl Rng) -> Self {
+    fn of_bytes<const BYTES: usize>(rng: &mut impl Rng) -> Self {
+        let mut drawn = [0; BYTES];
+        rng.fill_bytes(&mut drawn);
         let mut private = [0; 24];
-        rng.fill_bytes(&mut private[..bits as usize / 8]);
+        private.iter_mut().zip(drawn).for_each(|(byte, drawn)| *byte = drawn);
         Self {
             private: U192::from_le_slice(&private),
-            bits,
+            bits: BYTES as u32 * 8,
         }
     }
 
@@ -72,7 +76,8 @@ impl Exchange {
         let digits = self.private.to_le_bytes();
         let digits = digits.iter().flat_map(|byte| [byte & 0xf, byte >> 4]);
         let factors = POWERS.iter().zip(digits).filter(|(_, digit)| *digit > 0);
-        bytes(&factors.fold(Residue::ONE, |product, (row, digit)| product * row[usize::from(digit)]))
+        let factors = factors.filter_map(|(row, digit)| row.get(usize::from(digit)));
+        bytes(&factors.fold(Residue::ONE, |product, factor| product * *factor))
     }
 
     /// What only the two ends know.
