@@ -249,7 +249,7 @@ mod tests {
     fn tables_align_and_show_no_control_characters() {
         assert_eq!(
             answer().table(9),
-            "  name           n\n  a\u{fffd}[2J,\"b\"     7\n              1200\n"
+            "  name          n\n  a\u{fffd}[2J,\"b\"     7\n             1200\n"
         );
         assert!(answer().table(1).ends_with("  ... 1 rows not shown\n"));
     }
