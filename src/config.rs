@@ -58,6 +58,9 @@ const PEER_ID_PREFIX: [u8; 8] = *b"-ES0010-";
 /// What peers are told of us (BEP 10 `v`).
 const CLIENT: &str = concat!("DHT-Estudely ", env!("CARGO_PKG_VERSION"));
 
+/// The longest that a query waits for its answer.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
 /// Peers kept for a magnet link while its info dictionary is looked for.
 pub const PEERS_PER_MAGNET: usize = 100;
 
@@ -331,6 +334,7 @@ fn guard(net: &Net) -> guard::Config {
         back_off: BackOff {
             first: Duration::from_secs(5 * 60),
             cap: Duration::from_secs(6 * 3600),
+            trial: LONGEST_WAIT,
             refused: Duration::from_secs(10 * 60),
             memory: 262_144,
         },
@@ -415,7 +419,7 @@ pub fn node(
         rpc: crawler::config::Rpc {
             initial_timeout: Duration::from_secs(2),
             min_timeout: Duration::from_millis(500),
-            max_timeout: Duration::from_secs(5),
+            max_timeout: LONGEST_WAIT,
             max_outstanding: 8_192,
         },
         routing: crawler::config::Routing {

@@ -107,6 +107,7 @@ fn guard() -> Guard {
         back_off: guard::BackOff {
             first: Duration::ZERO,
             cap: Duration::ZERO,
+            trial: Duration::from_secs(5),
             refused: Duration::ZERO,
             memory: 1_000,
         },

@@ -227,6 +227,7 @@ impl Guard {
             networks.take(now, Network::of(to.ip()));
         }
         self.flows.touch(now, to);
+        self.back_offs.asked(now, to);
         self.census.count(host);
         self.stats.queries += 1;
     }

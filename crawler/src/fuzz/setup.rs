@@ -26,6 +26,7 @@ pub fn lab_config() -> Config {
             back_off: BackOff {
                 first: Duration::from_secs(300),
                 cap: Duration::from_secs(7200),
+                trial: Duration::from_secs(5),
                 refused: Duration::from_secs(600),
                 memory: 1000,
             },

@@ -15,9 +15,12 @@ pub struct BackOff {
     pub first: Duration,
     /// It never grows beyond this.
     pub cap: Duration,
+    /// When it is over, one query shows whether whoever was silent is back: so long nothing else is asked there. As long as a query
+    /// waits for its answer.
+    pub trial: Duration,
     /// After a refusal for asking too much: KRPC error 201 or 203 (crawlers R10).
     pub refused: Duration,
-    /// Silent endpoints and hosts that are remembered, about 80 bytes each. When full, the one that was silent longest
+    /// Silent endpoints and hosts that are remembered, about 100 bytes each. When full, the one that was silent longest
     /// ago is forgotten: its host may then be asked again too early, though never above the rate.
     pub memory: usize,
 }
@@ -33,6 +36,7 @@ const SILENCES_OF_A_HOST: u32 = 8;
 struct Silence {
     in_a_row: u32,
     off_until: Time,
+    trial_until: Time,
 }
 
 /// A host, with what it said itself.
@@ -60,10 +64,21 @@ impl BackOffs {
 
     /// Until when `to` is left alone; not after now means that it is not.
     pub(crate) fn off_until(&self, to: SocketAddr) -> Time {
-        let endpoint = self.endpoints.get(&Endpoint::of(to)).map(|silence| silence.off_until);
+        let endpoint = self.endpoints.get(&Endpoint::of(to)).map(Silence::alone_until);
         let host = self.hosts.get(&Host::of(to.ip()));
-        let host = host.map(|host| host.silence.off_until.max(host.refused_until));
+        let host = host.map(|host| host.silence.alone_until().max(host.refused_until));
         endpoint.max(host).unwrap_or(Time::ZERO)
+    }
+
+    /// A query goes to `to`. If it was left alone before, this one is to show whether it is back.
+    pub(crate) fn asked(&mut self, now: Time, to: SocketAddr) {
+        let until = now + self.config.trial;
+        if let Some(silence) = self.endpoints.get_mut(&Endpoint::of(to)) {
+            silence.try_again(until);
+        }
+        if let Some(host) = self.hosts.get_mut(&Host::of(to.ip())) {
+            host.silence.try_again(until);
+        }
     }
 
     /// A query to `to` was not answered.
@@ -99,6 +114,16 @@ impl BackOffs {
 }
 
 impl Silence {
+    fn alone_until(&self) -> Time {
+        self.off_until.max(self.trial_until)
+    }
+
+    fn try_again(&mut self, until: Time) {
+        if self.off_until > Time::ZERO {
+            self.trial_until = until;
+        }
+    }
+
     /// One more silence; from the `bearable`th in a row on, it begins a back-off, each twice as long as the last.
     ///
     /// Queries that were on the way together are one silence: what is reported during a back-off changes nothing.
@@ -126,6 +151,7 @@ mod tests {
         let config = BackOff {
             first: Duration::from_secs(300),
             cap: Duration::from_secs(3600),
+            trial: Duration::from_secs(5),
             refused: Duration::from_secs(600),
             memory,
         };
@@ -151,6 +177,32 @@ mod tests {
             backoffs.silent(Time::ZERO, addr(1));
         }
         assert_eq!(backoffs.off_until(addr(1)), Time::from_secs(300));
+    }
+
+    #[test]
+    fn after_a_rest_one_query_is_on_trial_and_others_wait() {
+        let mut backoffs = backoffs(10);
+        for port in 1..=8 {
+            backoffs.silent(Time::ZERO, addr(port));
+        }
+        let later = Time::from_secs(300);
+        backoffs.asked(later, addr(20));
+        for port in [1, 20, 21] {
+            assert_eq!(backoffs.off_until(addr(port)), Time::from_secs(305));
+        }
+        backoffs.silent(Time::from_secs(304), addr(20));
+        assert_eq!(backoffs.off_until(addr(21)), Time::from_secs(904));
+    }
+
+    #[test]
+    fn an_answer_on_trial_lets_all_others_go() {
+        let mut backoffs = backoffs(10);
+        for port in 1..=8 {
+            backoffs.silent(Time::ZERO, addr(port));
+        }
+        backoffs.asked(Time::from_secs(300), addr(20));
+        backoffs.answered(Time::from_secs(301), addr(20));
+        assert_eq!(backoffs.off_until(addr(21)), Time::ZERO);
     }
 
     #[test]

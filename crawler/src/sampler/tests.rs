@@ -53,6 +53,7 @@ fn guard_of(total: guard::Limit, per_host: guard::Limit) -> Guard {
         back_off: guard::BackOff {
             first: Duration::from_secs(10),
             cap: Duration::from_secs(600),
+            trial: Duration::from_secs(5),
             refused: Duration::from_secs(600),
             memory: 100,
         },
