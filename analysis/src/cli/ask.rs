@@ -1,6 +1,6 @@
 //! `analyze sql` and `analyze convert`.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use rustyline::error::ReadlineError;
 
@@ -29,7 +29,7 @@ pub(super) fn run(args: &SqlArgs) -> anyhow::Result<()> {
 }
 
 /// A question, not a file: it has words.
-fn is_sql(given: &PathBuf) -> bool {
+fn is_sql(given: &Path) -> bool {
     !given.exists()
         && given
             .to_str()

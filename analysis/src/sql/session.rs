@@ -38,13 +38,16 @@ pub struct Options {
 /// A limit beyond which the engine, which counts rows with a sign, would see a negative one.
 const MOST: usize = isize::MAX as usize;
 
+/// What feeds a table, and the files that it is of.
+pub(super) type Fed = (Feed, Vec<Arc<Source>>);
+
 /// Tables of some files.
 pub struct Session {
     pub(super) runtime: Runtime,
     pub(super) context: SessionContext,
     pub(super) options: Options,
     pub(super) told: Arc<Told>,
-    pub(super) tables: BTreeMap<Table, Vec<(Feed, Vec<Arc<Source>>)>>,
+    pub(super) tables: BTreeMap<Table, Vec<Fed>>,
     /// Memory that kept tables take from questions.
     pub(super) kept: MemoryReservation,
     places: Places,

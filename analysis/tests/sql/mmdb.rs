@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 pub(crate) enum Data {
     Text(&'static str),
     Number(u32),
-    Map(Vec<(&'static str, Data)>),
+    Map(Vec<(&'static str, Self)>),
 }
 
 /// A file that knows these networks: address, length of the prefix, record.
