@@ -129,7 +129,7 @@ pub enum Answer {
         /// Its text, verbatim.
         text: Vec<u8>,
     },
-    /// Silence until the timeout.
+    /// Silence until the timeout; or somebody else answered, who has another id.
     Timeout,
     /// Never sent: our own manners forbid the destination.
     Refused(crate::guard::Refusal),

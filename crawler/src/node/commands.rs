@@ -9,7 +9,7 @@ use world::{Seed, Time};
 
 use super::Node;
 use crate::config::Config;
-use crate::contacts::{Closest, Family, Few, Nearest};
+use crate::contacts::{Closest, Contact, Family, Few, Nearest};
 use crate::event::{Answer, AskId, Event, LookupId, Target};
 use crate::guard::Guard;
 use crate::lookup::{Plan, Start};
@@ -83,17 +83,26 @@ impl Node {
 
     /// Asks one node, named by the user, one question. Ends in one [`Event::Answer`].
     pub fn ask(&mut self, now: Time, to: SocketAddr, question: Question) -> AskId {
+        self.guard.named_by_user(to);
+        self.ask_one(now, to, None, question)
+    }
+
+    /// Asks one node, named by others, one question: its address has to be one that we would ask of ourselves, and who answers
+    /// under another id has not answered. Ends in one [`Event::Answer`].
+    pub fn ask_named(&mut self, now: Time, node: Contact, question: Question) -> AskId {
+        self.ask_one(now, node.addr, Some(node.id), question)
+    }
+
+    fn ask_one(&mut self, now: Time, to: SocketAddr, id: Option<NodeId>, question: Question) -> AskId {
         self.idle_since = None;
         self.asked += 1;
         let ask = AskId(self.asked);
-        self.guard.named_by_user(to);
         let named = question.point().map(|point| InfoHash::new(*point.as_bytes()));
         let answer = if named.is_some_and(|named| self.opted_out.contains(&named)) {
             Answer::OptedOut
         } else if self.stopping || !self.config.families.has(Family::of(&to)) {
             Answer::Timeout
         } else {
-            let id = None;
             let asker = Asker::Owner(ask);
             if self.asks.push(
                 now,
@@ -166,7 +175,7 @@ impl Node {
     }
 
     /// The nodes of both routing tables.
-    pub fn nodes(&self) -> impl Iterator<Item = crate::Contact> + '_ {
+    pub fn nodes(&self) -> impl Iterator<Item = Contact> + '_ {
         self.tables.iter().flat_map(crate::routing::Table::nodes)
     }
 

@@ -3,6 +3,7 @@
 
 mod dialler;
 mod naive;
+mod walker;
 
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
@@ -10,6 +11,7 @@ use std::ops::ControlFlow;
 use dialler::Dialler;
 use naive::Naive;
 use sim::{Config, Ended, Lab, Plan, Profile};
+use walker::Walker;
 use world::{Seed, Time, Via};
 
 fn lab(profile: Profile, nodes: usize, torrents: usize, seed: u64) -> Lab {
@@ -88,6 +90,23 @@ fn a_sweep_of_the_ideal_lab_meets_everybody() {
     // Stores hold ten keys on average: nearly all are shown whole.
     between(lab.shown_count() as f64 / 600.0, 0.99, 1.0);
     assert!(found.infohashes().all(|infohash| lab.has_shown(infohash)));
+}
+
+/// Chance alone moves one estimate by four in a hundred: the mean of eight worlds is what the lab is like.
+#[test]
+fn sixty_four_walks_tell_how_many_nodes_answer() {
+    for profile in [Profile::ideal, Profile::realistic] {
+        let ratios = (1..=8).map(|seed| {
+            let mut lab = lab(profile(), 3000, 200, seed);
+            let mut walker = Walker::new(lab.bootstrap(), 64);
+            sim::run(&plan(36_000), &mut walker, &mut lab, Time::ZERO, &mut |_, _, ()| {
+                ControlFlow::Continue(())
+            });
+            assert!(walker.is_done());
+            walker.nodes() / lab.population().answering().0 as f64
+        });
+        between(ratios.sum::<f64>() / 8.0, 0.9, 1.1);
+    }
 }
 
 #[test]

@@ -115,7 +115,12 @@ impl Inquiry {
                 true
             }
             (Task::Size(size), Event::LookupDone(done)) if self.begun => {
-                let is_last = size.note(&done);
+                let is_last = size.note(now, &mut self.node, &done);
+                size.begin(now, &mut self.node);
+                is_last
+            }
+            (Task::Size(size), Event::Answer { ask, answer, .. }) => {
+                let is_last = size.heard(now, &mut self.node, ask, &answer);
                 size.begin(now, &mut self.node);
                 is_last
             }

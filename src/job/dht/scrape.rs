@@ -42,7 +42,7 @@ impl Scrape {
     pub(super) fn found(&mut self, now: Time, node: &mut Node, done: &LookupDone) -> bool {
         for near in &done.closest {
             self.asked += 1;
-            node.ask(now, near.addr, Question::Scrape(self.info_hash));
+            node.ask_named(now, *near, Question::Scrape(self.info_hash));
         }
         self.asked == 0
     }

@@ -1,13 +1,14 @@
 //! How many nodes there are: walks to random points, and what their nearest nodes say (network-model 4.1a).
 
 use analysis::size;
-use crawler::{Family, K, LookupDone, Node, Target};
+use crawler::{Answer, AskId, Family, K, LookupDone, Node, Target};
 use rand::Rng;
 use rand::rngs::ChaCha8Rng;
 use wire::NodeId;
 use world::{Seed, Time};
 
 use super::Said;
+use super::around::Around;
 use crate::report::{columns, interval};
 
 /// Walks at once. More would only wait for the global rate, and for the hosts near our start.
@@ -19,6 +20,8 @@ pub(super) struct Size {
     wanted: u32,
     begun: u32,
     over: u32,
+    /// The ends of walks, where neighbours are still asked for theirs; by address family.
+    around: Vec<[Option<Around>; 2]>,
     /// Distances of the eighth nearest node of each walk, as shares of the key space; by address family.
     shares: [Vec<f64>; 2],
 }
@@ -30,6 +33,7 @@ impl Size {
             wanted,
             begun: 0,
             over: 0,
+            around: Vec::new(),
             shares: [Vec::new(), Vec::new()],
         }
     }
@@ -44,17 +48,37 @@ impl Size {
         }
     }
 
-    /// A walk ended; whether it was the last.
-    pub(super) fn note(&mut self, done: &LookupDone) -> bool {
-        self.over += 1;
+    /// A walk ended: its nearest nodes are asked for their neighbours. Whether all is over.
+    pub(super) fn note(&mut self, now: Time, node: &mut Node, done: &LookupDone) -> bool {
         let Target::Node(point) = done.target else { return false };
         // One that ran out of time has not found the nearest.
-        if done.converged {
-            for (family, shares) in [Family::V4, Family::V6].into_iter().zip(&mut self.shares) {
-                let mut near = done.closest.iter().filter(|node| Family::of(&node.addr) == family);
-                shares.extend(near.nth(K - 1).map(|eighth| point.distance(&eighth.id).share()));
+        let closest = if done.converged { &done.closest[..] } else { &[] };
+        let around = [Family::V4, Family::V6].map(|family| Around::new(point, family, closest));
+        self.around.push(around);
+        self.go_on(now, node)
+    }
+
+    /// A question ended. Whether all is over.
+    pub(super) fn heard(&mut self, now: Time, node: &mut Node, ask: AskId, answer: &Answer) -> bool {
+        let mut around = self.around.iter_mut().flatten().flatten();
+        around.any(|around| around.heard(ask, answer)) && self.go_on(now, node)
+    }
+
+    /// Asks on around all points, and counts those that are done.
+    fn go_on(&mut self, now: Time, node: &mut Node) -> bool {
+        let mut going = Vec::new();
+        for mut ends in self.around.drain(..) {
+            ends.iter_mut().flatten().for_each(|around| around.ask(now, node));
+            if ends.iter().flatten().all(Around::is_over) {
+                self.over += 1;
+                for around in ends.iter().flatten() {
+                    self.shares[around.family() as usize].extend(around.share());
+                }
+            } else {
+                going.push(ends);
             }
         }
+        self.around = going;
         self.over == self.wanted
     }
 
