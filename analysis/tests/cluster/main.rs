@@ -10,7 +10,7 @@
 mod mmdb;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -79,7 +79,7 @@ fn port() -> u16 {
 struct Cluster {
     url: String,
     work: [PathBuf; 2],
-    _members: Vec<Member>,
+    members: Vec<Member>,
 }
 
 impl Cluster {
@@ -107,7 +107,7 @@ impl Cluster {
         Self {
             url: format!("df://{address}"),
             work,
-            _members: members,
+            members,
         }
     }
 }
@@ -201,6 +201,26 @@ fn a_cluster_answers_as_one_process_does() {
         &cluster.url,
     ]);
     assert_eq!((wrong.code, wrong.err.lines().count()), (2, 1), "{}", wrong.err);
+}
+
+/// An executor is killed while reports are answered: between two questions or in the middle of one.
+#[test]
+fn the_loss_of_an_executor_is_made_up_for_by_the_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tables, geoip) = data(dir.path());
+    let mut cluster = Cluster::start(dir.path(), &geoip);
+    let words = ["report", &tables, "--geoip", geoip.to_str().unwrap()];
+    let here = analyze(&words);
+    let mut command = Command::new(PROGRAM);
+    command.args(words).args(["--cluster", &cluster.url]);
+    let mut asking = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut out = BufReader::new(asking.stdout.take().unwrap());
+    let mut said = String::new();
+    out.read_line(&mut said).unwrap();
+    cluster.members.pop();
+    out.read_to_string(&mut said).unwrap();
+    assert_eq!(asking.wait().unwrap().code(), Some(0));
+    assert_eq!(said, here.out);
 }
 
 /// The one line that is said, and how long that took.

@@ -270,7 +270,9 @@ impl Habit for Bitmagnet {
             self.target_until = now + TARGET;
         }
         if now >= self.next_reseed {
-            self.next_reseed = now + RESEED;
+            // There are half a dozen routers in the original's list: that one answer is lost does not cost it ten minutes.
+            let found_nobody = self.discovered.is_empty() && self.table.len() <= self.routers.len();
+            self.next_reseed = now + if found_nobody { ANSWER } else { RESEED };
             for router in self.routers.clone() {
                 self.ask(now, desk, router, Question::FindNode(self.target));
             }
