@@ -11,6 +11,9 @@ use wire::{InfoHash, NodeId};
 /// Nodes that are told apart for one key; of a key shown by more, every further showing counts.
 const TOLD_APART: usize = 4;
 
+/// Groups of nodes, by a hash of their ids. Each left out in turn tells how much a figure depends on which nodes were read.
+const GROUPS: usize = 24;
+
 /// What is known of one key.
 #[derive(Clone, Copy, Debug)]
 struct Key {
@@ -157,6 +160,18 @@ pub struct Counts {
     pub halves: [u64; 2],
     /// Keys shown by both halves.
     pub both: u64,
+    pub(crate) groups: [Group; GROUPS],
+}
+
+/// What a group of nodes makes of the figures.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Group {
+    /// Pairs of its nodes, in twelfths: of a key shown by more than are told apart, each of these stands for as many.
+    pairs: u64,
+    /// By how many keys fewer were shown once with it than without.
+    once: i64,
+    /// The same for twice.
+    twice: i64,
 }
 
 impl Counts {
@@ -176,7 +191,40 @@ impl Counts {
         }
     }
 
+    /// The same figures without one group of nodes, for each group that showed something. Halves are left as they are.
+    pub fn without_each_group(&self) -> impl Iterator<Item = Self> {
+        let some = self.groups.iter().filter(|group| group.pairs > 0);
+        some.map(|group| Self {
+            nodes: self.nodes - self.nodes / GROUPS as u64,
+            pairs: self.pairs.saturating_sub(group.pairs / 12),
+            once: self.once.saturating_add_signed(group.once),
+            twice: self.twice.saturating_add_signed(group.twice),
+            ..*self
+        })
+    }
+
+    /// What each group makes of a key's figures.
+    fn add_to_groups(&mut self, key: &Key) {
+        let known = (key.shown_by as usize).min(TOLD_APART);
+        let (nodes, _) = key.nodes.split_at(known);
+        for (at, node) in nodes.iter().enumerate() {
+            let of = |node: &u32| (*node >> 1) as usize % GROUPS;
+            let same = nodes.iter().filter(|other| of(other) == of(node)).count() as u32;
+            let Some(group) = self.groups.get_mut(of(node)) else {
+                continue;
+            };
+            group.pairs += u64::from(key.shown_by) * 12 / known as u64;
+            // Counted with the first of its nodes.
+            if nodes.iter().take(at).all(|other| of(other) != of(node)) {
+                let change = |times| i64::from(key.shown_by - same == times) - i64::from(key.shown_by == times);
+                group.once += change(1);
+                group.twice += change(2);
+            }
+        }
+    }
+
     fn add(&mut self, key: &Key) {
+        self.add_to_groups(key);
         self.distinct += 1;
         self.once += u64::from(key.shown_by == 1);
         self.twice += u64::from(key.shown_by == 2);
@@ -256,6 +304,35 @@ mod tests {
         assert!((18_000..22_000).contains(&counts.keys()), "{}", counts.keys());
         assert!((17_000..23_000).contains(&counts.nodes), "{}", counts.nodes);
         assert!((0.4..0.6).contains(&counts.shown_share()), "{}", counts.shown_share());
+    }
+
+    #[test]
+    fn without_a_group_the_figures_are_those_of_the_others() {
+        let pairs: Vec<(u32, u32)> = (0..8_000)
+            .map(|number| {
+                (
+                    number * 7 % 97,
+                    if number < 7_000 { number * 13 % 3_000 } else { number },
+                )
+            })
+            .collect();
+        let noted = |left_out: Option<usize>| {
+            let mut incidence = incidence(100_000);
+            for (from, shown) in &pairs {
+                let group = (incidence.hash(&node(*from)) >> 33) as u32 as usize % GROUPS;
+                if Some(group) != left_out {
+                    incidence.note(&node(*from), &key(*shown));
+                }
+            }
+            incidence.counts()
+        };
+        let all = noted(None);
+        assert!(all.once > 0 && all.twice > 0, "{all:?}");
+        let figures = |counts: &Counts| (counts.once, counts.twice, counts.pairs);
+        let some = (0..GROUPS).filter(|group| all.groups[*group].pairs > 0);
+        let expected: Vec<_> = some.map(|group| figures(&noted(Some(group)))).collect();
+        let found: Vec<_> = all.without_each_group().map(|counts| figures(&counts)).collect();
+        assert_eq!(found, expected);
     }
 
     #[test]

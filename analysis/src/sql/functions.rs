@@ -238,6 +238,7 @@ fn keys(columns: &[ArrayRef]) -> Result<ArrayRef> {
             pairs: next(),
             halves: [next(), next()],
             both: next(),
+            ..Counts::default()
         };
         // Which share of all nodes was read, a table cannot know: the textbook forms (chance 0).
         let keys = richness::chao2(&counts, 0.0);

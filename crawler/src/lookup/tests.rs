@@ -347,3 +347,23 @@ fn an_answer_for_a_lookup_that_is_over_changes_nothing() {
     assert!(bench.told.is_empty());
     assert_eq!(bench.lookups.wake(), None);
 }
+
+#[test]
+fn a_walk_past_many_dead_nodes_still_learns_of_nearer_ones() {
+    let mut bench = Bench::new();
+    let lookup = bench.start(start(Depth::Full, &[], &[200, 201, 202, 203, 204]));
+    assert_eq!(bench.asked(), [200, 201, 202, 203, 204]);
+    // More than a walk remembers, and none of them is there. One of the first is slow.
+    let dead: Vec<u8> = (100..180).collect();
+    bench.answer(lookup, 200, &dead, &[]);
+    (202..=204).for_each(|from| bench.answer(lookup, from, &[], &[]));
+    loop {
+        let asked = bench.asked();
+        if asked.is_empty() {
+            break;
+        }
+        asked.iter().for_each(|to| bench.silence(lookup, *to));
+    }
+    bench.answer(lookup, 201, &[5], &[]);
+    assert_eq!(bench.asked(), [5]);
+}

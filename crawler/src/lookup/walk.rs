@@ -14,8 +14,10 @@ use crate::event::{LookupDone, LookupId, Target};
 
 pub(super) use choose::Choice;
 
-/// Nodes that one walk remembers. When full, a nearer one displaces the farthest that was not asked.
+/// Nodes that one walk remembers. When full, a nearer one displaces the farthest that is of no use any more: that does not answer, or
+/// was not asked; else one that answered, if there are enough of these.
 const MAX_CANDIDATES: usize = 64;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     New,
@@ -105,11 +107,10 @@ impl Walk {
         let distance = contact.id.distance(&self.target.point());
         let at = self.candidates.partition_point(|held| held.distance <= distance);
         if self.candidates.len() == MAX_CANDIDATES {
-            let farthest_is_new = self.candidates.last().is_some_and(|held| held.state == State::New);
-            if at == MAX_CANDIDATES || !farthest_is_new {
+            let Some(gives_way) = self.dispensable().filter(|farthest| *farthest >= at) else {
                 return;
-            }
-            self.candidates.pop();
+            };
+            self.candidates.remove(gives_way);
         }
         let avoided = self.plan.avoid.contains(&Some(contact.addr));
         let state = if avoided { State::Failed } else { State::New };
@@ -123,6 +124,15 @@ impl Walk {
                 showed,
             },
         );
+    }
+
+    /// The farthest that may be forgotten.
+    fn dispensable(&self) -> Option<usize> {
+        let farthest = |is: &dyn Fn(State) -> bool| self.candidates.iter().rposition(|held| is(held.state));
+        let answered = self.candidates.iter().filter(|held| held.state == State::Answered);
+        let enough = answered.count() > 2 * K;
+        farthest(&|state| matches!(state, State::New | State::Failed))
+            .or_else(|| farthest(&|state| enough && state == State::Answered))
     }
 
     /// Peers were named; `tell` hears of each new one. Beyond `max_peers` no more is remembered or told.

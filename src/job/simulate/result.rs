@@ -240,10 +240,10 @@ const ROWS: &[Row] = &[
     }),
     ("infohashes that others asked us for, times", |o| thousands(o.asked_for)),
     ("estimate of infohashes (truth)", |o| {
-        against(&o.estimates.keys, o.coverage().0 + o.baits.0)
+        against(&o.estimates.keys, o.estimates.last, o.coverage().0 + o.baits.0)
     }),
     ("estimate of nodes that answer (truth)", |o| {
-        against(&o.estimates.nodes, o.nodes.1)
+        against(&o.estimates.nodes, o.estimates.last, o.nodes.1)
     }),
     ("router at home: most mappings, flows dropped", |o| {
         o.home.map_or_else(
@@ -266,9 +266,9 @@ const ROWS: &[Row] = &[
     ("fingerprint", |o| format!("{:016x}", o.fingerprint)),
 ];
 
-/// The last estimate beside what it is of.
-fn against(course: &[(u64, [f64; 3])], truth: u64) -> String {
-    course.last().map_or_else(
+/// The estimate at the end, if there is one, beside what it is of.
+fn against(course: &[(u64, [f64; 3])], end: u64, truth: u64) -> String {
+    course.last().filter(|(at, _)| *at == end).map_or_else(
         || format!("- ({truth})"),
         |(_, [_, value, _])| format!("{value:.0} ({truth})"),
     )

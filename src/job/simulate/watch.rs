@@ -86,10 +86,13 @@ pub struct Course {
     pub keys: Vec<(u64, [f64; 3])>,
     /// Nodes that a lookup can find.
     pub nodes: Vec<(u64, [f64; 3])>,
+    /// When it estimated last: what has no value of then could not be estimated any more.
+    pub last: u64,
 }
 
 impl Course {
     fn note(&mut self, now: Time, estimated: &Estimated) {
+        self.last = now.as_secs();
         let [nodes, _] = estimated.nodes;
         for (course, estimate) in [(&mut self.keys, estimated.keys), (&mut self.nodes, nodes)] {
             if let Some(Estimate { low, value, high, .. }) = estimate {
