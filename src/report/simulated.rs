@@ -6,7 +6,7 @@ use world::Time;
 use super::{moving_line, note, thousands};
 
 /// Where the progress of policies that run at once is shown.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct SimulateDisplay(MultiProgress);
 
 /// The progress of one policy.

@@ -158,6 +158,15 @@ mod tests {
         BackOffs::new(config, Seed::from_number(1))
     }
 
+    /// A host whose ports 1 to 8 were silent.
+    fn left_alone() -> BackOffs {
+        let mut backoffs = backoffs(10);
+        for port in 1..=8 {
+            backoffs.silent(Time::ZERO, addr(port));
+        }
+        backoffs
+    }
+
     #[test]
     fn each_silence_doubles_up_to_the_cap() {
         let mut backoffs = backoffs(10);
@@ -181,10 +190,7 @@ mod tests {
 
     #[test]
     fn after_a_rest_one_query_is_on_trial_and_others_wait() {
-        let mut backoffs = backoffs(10);
-        for port in 1..=8 {
-            backoffs.silent(Time::ZERO, addr(port));
-        }
+        let mut backoffs = left_alone();
         let later = Time::from_secs(300);
         backoffs.asked(later, addr(20));
         for port in [1, 20, 21] {
@@ -196,10 +202,7 @@ mod tests {
 
     #[test]
     fn an_answer_on_trial_lets_all_others_go() {
-        let mut backoffs = backoffs(10);
-        for port in 1..=8 {
-            backoffs.silent(Time::ZERO, addr(port));
-        }
+        let mut backoffs = left_alone();
         backoffs.asked(Time::from_secs(300), addr(20));
         backoffs.answered(Time::from_secs(301), addr(20));
         assert_eq!(backoffs.off_until(addr(21)), Time::ZERO);

@@ -129,10 +129,11 @@ impl Walk {
     /// The farthest that may be forgotten.
     fn dispensable(&self) -> Option<usize> {
         let farthest = |is: &dyn Fn(State) -> bool| self.candidates.iter().rposition(|held| is(held.state));
-        let answered = self.candidates.iter().filter(|held| held.state == State::Answered);
-        let enough = answered.count() > 2 * K;
-        farthest(&|state| matches!(state, State::New | State::Failed))
-            .or_else(|| farthest(&|state| enough && state == State::Answered))
+        farthest(&|state| matches!(state, State::New | State::Failed)).or_else(|| {
+            let answered = self.candidates.iter().filter(|held| held.state == State::Answered);
+            let enough = answered.count() > 2 * K;
+            farthest(&|state| state == State::Answered).filter(|_| enough)
+        })
     }
 
     /// Peers were named; `tell` hears of each new one. Beyond `max_peers` no more is remembered or told.

@@ -43,6 +43,22 @@ pub(crate) struct Naive {
 const PAUSE: Duration = Duration::from_secs(5);
 const FIVE_MINUTES: Duration = Duration::from_secs(300);
 
+/// Points all over the key space: multiples of an odd constant.
+pub(crate) fn point(number: u32) -> NodeId {
+    let mut point = [0; 20];
+    point[..4].copy_from_slice(&number.wrapping_mul(0x9e37_79b1).to_be_bytes());
+    NodeId::new(point)
+}
+
+/// Appends a question as naive clients ask it.
+pub(crate) fn put_query(transaction: &[u8], method: Method<'_>, payload: &mut Vec<u8>) {
+    let id = NodeId::new([0x55; 20]);
+    let want = Want::default();
+    let mut message = Message::new(transaction, Body::Query(Query { id, method, want }));
+    message.read_only = true;
+    message.encode(payload);
+}
+
 impl Naive {
     pub(crate) fn new(router: SocketAddr) -> Self {
         let mut naive = Self::default();
@@ -172,19 +188,12 @@ impl Machine for Naive {
         let (_, ask) = self.due.pop_first()?;
         self.next += 1;
         let transaction = self.next.to_be_bytes();
-        // Multiples of an odd constant: targets all over the space.
-        let mut target = [0; 20];
-        target[..4].copy_from_slice(&self.next.wrapping_mul(0x9e37_79b1).to_be_bytes());
-        let target = NodeId::new(target);
+        let target = point(self.next);
         let method = match ask.step {
             Step::Fresh | Step::AfterFiveMinutes => Method::FindNode { target },
             Step::Sample | Step::SampleAgain => Method::SampleInfohashes { target },
         };
-        let id = NodeId::new([0x55; 20]);
-        let want = Want::default();
-        let mut message = Message::new(&transaction, Body::Query(Query { id, method, want }));
-        message.read_only = true;
-        message.encode(payload);
+        put_query(&transaction, method, payload);
         if ask.id.is_some() {
             *self.asked.entry(ask.step).or_default() += 1;
         }

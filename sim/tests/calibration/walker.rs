@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use wire::NodeId;
 use wire::id::Distance;
-use wire::krpc::{Body, Message, Method, Query, Want};
+use wire::krpc::{Body, Message, Method};
 use world::{Effect, Input, Machine, Output, Time};
+
+use crate::naive::{point, put_query};
 
 /// Nodes that a walk is to find (BEP 5).
 const K: usize = 8;
@@ -88,10 +90,7 @@ impl Walker {
 
     fn begin(&mut self, now: Time) {
         self.begun += 1;
-        // Multiples of an odd constant: points all over the space.
-        let mut target = [0; 20];
-        target[..4].copy_from_slice(&self.begun.wrapping_mul(0x9e37_79b1).to_be_bytes());
-        self.target = NodeId::new(target);
+        self.target = point(self.begun);
         self.router_at = Some(now);
         self.heard.clear();
         self.sent.clear();
@@ -180,14 +179,7 @@ impl Walker {
     fn ask(&mut self, target: NodeId, payload: &mut Vec<u8>) -> [u8; 4] {
         self.next += 1;
         let transaction = self.next.to_be_bytes();
-        let query = Query {
-            id: NodeId::new([0x55; 20]),
-            method: Method::FindNode { target },
-            want: Want::default(),
-        };
-        let mut message = Message::new(&transaction, Body::Query(query));
-        message.read_only = true;
-        message.encode(payload);
+        put_query(&transaction, Method::FindNode { target }, payload);
         transaction
     }
 }
