@@ -302,7 +302,11 @@ class Faults(unittest.TestCase):
         return {row["infohash"] for row in rows}
 
     def is_new_schedule(self, path, before):
-        return os.path.exists(path) and os.stat(path).st_mtime_ns != before and os.path.getsize(path) > 1_300
+        """Whether the schedule was kept since `before`, with enough in it that some still wait when the process ends."""
+        if not os.path.exists(path) or os.stat(path).st_mtime_ns == before:
+            return False
+        with open(path, encoding="utf-8") as text:
+            return sum(1 for _ in text) > 12
 
     def test_what_waits_for_another_round_outlives_the_run(self):
         lab = [*LAB[:-1], "400", "--lab-profile", "realistic"]
@@ -317,7 +321,7 @@ class Faults(unittest.TestCase):
             process.send_signal(end)
             _, errors = process.communicate(timeout=30)
             waiting, done = self.schedule(), blocks(self.output)
-            self.assertGreater(len(waiting), 5)
+            self.assertTrue(waiting, "some wait for another round")
             if end == signal.SIGINT:
                 self.assertEqual(process.returncode, 0, errors)
                 self.assertIn("waiting for another round at the end, not recorded", errors)
