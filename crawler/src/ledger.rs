@@ -57,7 +57,7 @@ pub enum Provenance {
 }
 
 /// A node in the ledger; valid until it is forgotten.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Entry(u32);
 
 /// What became of a contact.
@@ -269,6 +269,11 @@ impl Ledger {
         self.node(entry).place == Place::Ready
     }
 
+    /// Whether it may be asked now, and this is its turn.
+    pub(crate) fn is_next(&self, entry: Entry, turn: Turn) -> bool {
+        self.is_ready(entry) && self.node(entry).turn() == turn
+    }
+
     /// The nodes whose ids begin with these `bits`, which are at most those of [`Ledger::bits`].
     pub(crate) fn in_zone(&self, prefix: u32, bits: u32) -> impl Iterator<Item = Entry> {
         let width = self.bits.saturating_sub(bits);
@@ -328,6 +333,8 @@ impl Ledger {
         let node = &mut self.nodes[number as usize];
         self.len[usize::from(node.v6)] -= 1;
         self.endpoints.release(node);
+        // Whoever remembers the entry must not take it for one that may be asked.
+        node.place = Place::Waiting;
         node.next = self.free;
         self.free = number;
     }

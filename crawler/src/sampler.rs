@@ -14,6 +14,8 @@
 //! | is alive after all | for a sample, unless its `v` says that it does not sample |
 //! | was silent twice | after hours, longer each time |
 
+mod choose;
+mod fresh;
 mod harvest;
 mod kept;
 mod sample;
@@ -23,17 +25,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use rand::rngs::ChaCha8Rng;
-use rand::{Rng, RngExt};
 use wire::NodeId;
 use wire::krpc::{Reply, error_code};
 use world::{Seed, Time};
 
 use crate::guard::{Guard, Verdict};
 use crate::ledger::{Client, Entry, Learned, Ledger, Node, Provenance, Standing, Turn, USUAL_SAMPLE};
-use crate::{Contact, Families, Family, Few, K};
+use crate::{Contact, Families, Family, Few};
 
 pub use crate::ledger::Probe;
-use harvest::{Harvest, is_compared};
+use fresh::Fresh;
+use harvest::{Harvest, Try};
 pub use sample::{MAX_INTERVAL, MAX_SAMPLES, Sample};
 use zones::Zones;
 pub use zones::{Config as ZonesConfig, Zone};
@@ -136,13 +138,6 @@ const NOBODY: Duration = Duration::from_millis(100);
 /// Nodes that become ready in one call.
 const MAX_WOKEN: usize = 64;
 
-/// Nodes of one turn that are compared for one query: those next in scattered order, so that coverage stays spread.
-const COMPARED: usize = 2;
-
-/// Of so many queries one goes to the turns in rotation, whatever is expected: names of nodes can be forged without end, and
-/// must not keep those from their turn who are known to answer, nor those who may be alive after all.
-const ROTATION: u64 = 8;
-
 /// Whom the guard makes wait is not proposed again sooner than this, however little it is. A host with thousands of
 /// ports in the ledger would otherwise be all that is ever proposed.
 const MIN_WAIT: Duration = Duration::from_secs(10);
@@ -158,6 +153,9 @@ pub struct Sampler {
     own_ids: [Option<NodeId>; 2],
     ledger: Ledger,
     cursors: [usize; Turn::ALL.len()],
+    /// Of each turn the one of whom most was expected, of those passed by in scattered order since it was last asked.
+    held: [Option<Entry>; Turn::ALL.len()],
+    fresh: Fresh,
     harvest: Harvest,
     zones: Option<Zones>,
     in_flight: usize,
@@ -179,7 +177,9 @@ impl Sampler {
             own_ids: [None; 2],
             ledger: Ledger::new(config.max_nodes, seed),
             cursors: [0; Turn::ALL.len()],
-            harvest: Harvest::new(),
+            held: [None; Turn::ALL.len()],
+            fresh: Fresh::new(seed.derive("fresh")),
+            harvest: Harvest::new(config.max_nodes),
             zones: config.zones.map(|zones| Zones::new(zones, seed.derive("zones").rng())),
             in_flight: 0,
             asks: 0,
@@ -222,6 +222,9 @@ impl Sampler {
                 node.heard(client, provenance == Provenance::Answered);
             }
         });
+        if provenance == Provenance::Answered && self.ledger.node(entry).turn() == Turn::Sure {
+            self.fresh.heard(secs(now), entry);
+        }
         // It is up, and perhaps its NAT is open for us just now: no need to wait out its silence (network-model 7.6).
         let Node { failures, asked, .. } = *self.ledger.node(entry);
         if let Some(due) = self.ledger.waits_until(entry).filter(|_| failures > 0) {
@@ -290,7 +293,7 @@ impl Sampler {
         let entry = self.take_note(from, Provenance::Answered, guard);
         self.learn_named(reply, guard);
         let entry = entry?;
-        let turn = self.ledger.node(entry).turn();
+        let tried = self.tried(entry);
         if asked.is_some() {
             self.in_flight -= 1;
         }
@@ -298,7 +301,10 @@ impl Sampler {
         self.ledger.update(entry, |node| node.heard(client, true));
         let sample = Sample::read(*from, reply);
         if asked == Some(Probe::Sample) {
-            self.harvest.asked(turn, sample.is_some());
+            match &sample {
+                Some(_) => self.harvest.shown(tried, self.ledger.node(entry)),
+                None => self.harvest.in_vain(tried),
+            }
         }
         let rest = match (&sample, asked) {
             (Some(sample), _) => self.sampled(entry, sample),
@@ -319,6 +325,11 @@ impl Sampler {
         };
         self.ledger.put_off(entry, due_at(now + rest));
         sample
+    }
+
+    /// The network is taken to be of so many nodes that a lookup can find.
+    pub fn sized(&mut self, nodes: f64) {
+        self.harvest.sized(nodes);
     }
 
     /// The owner says of an infohash that the node with this id showed whether it was new.
@@ -441,40 +452,6 @@ impl Sampler {
         }
     }
 
-    /// Whoever is expected to show most; every eighth time, somebody of the next turn in rotation.
-    fn pick(&mut self, now: Time) -> Option<Entry> {
-        if let Some(zones) = &mut self.zones {
-            return zones.pick(secs(now), &self.ledger);
-        }
-        if self.asks.is_multiple_of(ROTATION) {
-            let first = (self.asks / ROTATION) as usize % Turn::ALL.len();
-            let mut turns = Turn::ALL[first..].iter().chain(&Turn::ALL[..first]);
-            return turns.find_map(|&turn| self.next_of(turn));
-        }
-        let mut best: Option<(f32, Turn, Entry, usize)> = None;
-        for turn in Turn::ALL.into_iter().filter(|&turn| is_compared(turn)) {
-            let mut cursor = self.cursors[turn as usize];
-            for _ in 0..COMPARED {
-                let Some(entry) = self.ledger.next_ready(turn, &mut cursor) else {
-                    break;
-                };
-                let expected = self.harvest.expected(self.ledger.node(entry));
-                if best.is_none_or(|(most, ..)| expected > most) {
-                    best = Some((expected, turn, entry, cursor));
-                }
-            }
-        }
-        let Some((_, turn, entry, cursor)) = best else {
-            return self.next_of(Turn::Discover);
-        };
-        self.cursors[turn as usize] = cursor;
-        Some(entry)
-    }
-
-    fn next_of(&mut self, turn: Turn) -> Option<Entry> {
-        self.ledger.next_ready(turn, &mut self.cursors[turn as usize])
-    }
-
     fn ask(&mut self, now: Time, entry: Entry) -> Ask {
         let node = *self.ledger.node(entry);
         let probe = node.turn().probe();
@@ -490,6 +467,7 @@ impl Sampler {
             }
             Probe::FindNode => self.stats.find_node_queries += 1,
         }
+        self.fresh.asked(secs(now), entry);
         self.ledger.ask(entry, probe, secs(now), secs(now) + OVERDUE);
         let to = self.ledger.contact(entry);
         Ask {
@@ -497,31 +475,6 @@ impl Sampler {
             probe,
             target: self.target(&to),
         }
-    }
-
-    /// A random point in one of the asked node's buckets: it shares `depth` bits with the node's id, and differs in the
-    /// next. An answer names about eight nodes of that bucket. If all buckets were as likely, a node would be named eight
-    /// times in the mean, and by chance one in a thousand never; so half of the queries aim at the deepest bucket that
-    /// can hold eight, which its owner knows in full. Not all of them may: the nodes nearest to one another name only one
-    /// another, and whole neighbourhoods would never be entered.
-    fn target(&mut self, to: &Contact) -> NodeId {
-        let known = self.ledger.len_of(Family::of(&to.addr));
-        let deepest = (known / K).max(1).ilog2();
-        let least = self.zones.as_ref().map_or(0, Zones::bits).min(deepest);
-        let depth = if self.rng.random() {
-            deepest
-        } else {
-            self.rng.random_range(least..=deepest)
-        } as usize;
-        let mut target = [0; 20];
-        self.rng.fill_bytes(&mut target);
-        let id = to.id.as_bytes();
-        let at = depth / 8;
-        target[..at].copy_from_slice(&id[..at]);
-        let differing = 0x80_u8 >> (depth % 8);
-        let free = differing - 1;
-        target[at] = (id[at] ^ differing) & !free | target[at] & free;
-        NodeId::new(target)
     }
 
     /// Takes down a sample, and says how long the node is to be left alone.
@@ -553,13 +506,22 @@ impl Sampler {
         sample.is_far_fetched(self.ledger.len())
     }
 
+    /// As what a node was asked that is done with now.
+    fn tried(&mut self, entry: Entry) -> Try {
+        Try {
+            turn: self.ledger.node(entry).turn(),
+            fresh: self.fresh.ended(entry),
+        }
+    }
+
     /// The node at `addr`, and what it was asked, if nothing came of that before now.
     fn ended(&mut self, addr: SocketAddr) -> Option<(Entry, Probe)> {
         let entry = self.ledger.find(&addr)?;
         let probe = self.ledger.asked(entry)?;
         self.in_flight -= 1;
+        let tried = self.tried(entry);
         if probe == Probe::Sample {
-            self.harvest.asked(self.ledger.node(entry).turn(), false);
+            self.harvest.in_vain(tried);
         }
         Some((entry, probe))
     }

@@ -146,6 +146,15 @@ fn a_full_ledger_displaces_the_unanswering_and_refuses_the_rest() {
 }
 
 #[test]
+fn who_is_forgotten_may_not_be_asked() {
+    let mut ledger = ledger(16);
+    let entry = learn(&mut ledger, &contacts(1)[0]);
+    assert!(ledger.is_next(entry, Turn::First));
+    ledger.remove(entry);
+    assert!(!ledger.is_next(entry, Turn::First));
+}
+
+#[test]
 fn a_crowd_near_one_key_fills_one_bucket() {
     let mut ledger = ledger(100_000);
     for number in 0..1_000 {

@@ -134,6 +134,7 @@ impl Node {
                     census.note(&target, &eighth.id);
                 }
             }
+            self.size_up();
         }
         if !finished.quiet {
             self.events.push_back(Event::LookupDone(finished.done));

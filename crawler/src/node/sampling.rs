@@ -63,15 +63,28 @@ impl Node {
         })
     }
 
-    /// What a census wants beside questions: an estimate to begin with, walks; and tells of zones that it has listed.
-    fn keep_census(&mut self, now: Time) {
-        let Some(sampler) = self.sampler.as_mut().filter(|_| !self.paused) else {
-            return;
-        };
-        let family = if self.config.families.v4 {
+    /// The DHT that is surveyed, if one is: that of IPv4, if we are in both.
+    const fn surveyed(&self) -> Family {
+        if self.config.families.v4 {
             Family::V4
         } else {
             Family::V6
+        }
+    }
+
+    /// Tells the sampler how large the network is.
+    pub(super) fn size_up(&mut self) {
+        let estimate = self.census[self.surveyed() as usize].estimate();
+        if let (Some(sampler), Some(nodes)) = (&mut self.sampler, estimate) {
+            sampler.sized(nodes);
+        }
+    }
+
+    /// What a census wants beside questions: an estimate to begin with, walks; and tells of zones that it has listed.
+    fn keep_census(&mut self, now: Time) {
+        let family = self.surveyed();
+        let Some(sampler) = self.sampler.as_mut().filter(|_| !self.paused) else {
+            return;
         };
         if sampler.wants_estimate()
             && let Some(nodes) = self.census[family as usize].estimate()

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use proptest::prelude::*;
 
+use super::choose::ROTATION;
 use super::*;
 use crate::guard;
 
@@ -275,8 +276,27 @@ fn new_names_without_end_do_not_starve_who_is_due_again() {
     for number in 2..100 {
         sampler.learn(at(0), &contact(number), Provenance::Named, None, &guard);
     }
-    let asked: Vec<_> = (0..4).filter_map(|_| sampler.next(at(21_600), &mut guard)).collect();
+    let a_round = ROTATION as usize * Turn::ALL.len();
+    let asked: Vec<_> = (0..a_round)
+        .filter_map(|_| sampler.next(at(21_600), &mut guard))
+        .collect();
     assert!(asked.iter().any(|ask| ask.to == contact(1)));
+}
+
+/// What a libtorrent answers to something that the sampler did not ask.
+fn overhears(sampler: &mut Sampler, guard: &Guard, now: Time, number: u8) {
+    let reply = Reply::new(contact(number).id);
+    sampler.overheard(now, &contact(number), LT, &reply, guard);
+}
+
+#[test]
+fn who_answered_a_moment_ago_is_asked_before_who_answered_long_ago() {
+    let (mut sampler, mut guard) = (sampler(), guard());
+    (1..=50).for_each(|number| overhears(&mut sampler, &guard, at(0), number));
+    overhears(&mut sampler, &guard, at(1_000), 100);
+    // The first query goes by rotation.
+    let asked: Vec<_> = (0..2).filter_map(|_| sampler.next(at(1_001), &mut guard)).collect();
+    assert!(asked.iter().any(|ask| ask.to == contact(100)), "{asked:?}");
 }
 
 #[test]
