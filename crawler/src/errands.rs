@@ -57,7 +57,7 @@ impl Errands {
             }
             self.queue.remove(&key);
             match may_ask(call.to) {
-                Verdict::Go => return Some(Errand::Ask(call)),
+                Verdict::Go | Verdict::Spare => return Some(Errand::Ask(call)),
                 Verdict::Off(_) => return Some(Errand::Refused(call, Refusal::BackOff)),
                 Verdict::Never(refusal) => return Some(Errand::Refused(call, refusal)),
                 Verdict::Wait(at) => {

@@ -28,6 +28,7 @@ mod hosts;
 mod networks;
 pub(crate) mod place;
 mod recent;
+mod toll;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -42,6 +43,7 @@ use flows::Flows;
 use hosts::Hosts;
 use networks::Networks;
 use place::{Host, Network, endpoint};
+use toll::Toll;
 
 pub use admission::Admission;
 pub use backoff::BackOff;
@@ -77,6 +79,8 @@ pub struct Config {
 pub enum Verdict {
     /// Now.
     Go,
+    /// Now, but rather somebody else who would do as well: it was asked often within the hour.
+    Spare,
     /// At this time, if nothing else is sent before: a rate or the flow budget is used up. Seconds away, or the flow
     /// window at most.
     Wait(Time),
@@ -143,6 +147,7 @@ pub struct Guard {
     census: Census,
     /// Hosts that answered, each with its answers.
     answering: Census,
+    toll: Toll,
     own: Vec<SocketAddr>,
     named: Vec<(SocketAddr, Time)>,
     stats: Stats,
@@ -165,6 +170,7 @@ impl Guard {
             admission: Admission::new(&config.blocklist, lab),
             census: Census::new(seed),
             answering: Census::new(seed.derive("answering")),
+            toll: Toll::new(&config.total, seed),
             own: Vec::with_capacity(OWN),
             named: Vec::new(),
             stats: Stats::default(),
@@ -204,17 +210,20 @@ impl Guard {
             self.stats.refusals.count(Refusal::BackOff);
             return Verdict::Off(off_until);
         }
+        let host = Host::of(to.ip());
         let mut ready = self
             .next_global(now)
-            .max(self.hosts.ready(now, Host::of(to.ip())))
+            .max(self.hosts.ready(now, host))
             .max(self.flows.ready(now, to));
         if let Some(networks) = &mut self.networks {
             ready = ready.max(networks.ready(now, Network::of(to.ip())));
         }
-        if ready <= now {
-            Verdict::Go
-        } else {
+        if ready > now {
             Verdict::Wait(ready)
+        } else if self.toll.is_spared(now, host) {
+            Verdict::Spare
+        } else {
+            Verdict::Go
         }
     }
 
@@ -229,6 +238,7 @@ impl Guard {
         self.flows.touch(now, to);
         self.back_offs.asked(now, to);
         self.census.count(host);
+        self.toll.count(now, host);
         self.stats.queries += 1;
     }
 
@@ -325,6 +335,7 @@ impl Guard {
             + self.answers.memory_bytes()
             + self.census.memory_bytes()
             + self.answering.memory_bytes()
+            + self.toll.memory_bytes()
     }
 
     /// Why `addr` is never asked, whatever the time.

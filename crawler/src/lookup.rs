@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use wire::NodeId;
 use world::Time;
 
 use crate::alarms::Alarms;
@@ -123,13 +124,24 @@ impl Lookups {
     }
 
     /// What the next lookup in turn wants. `may_ask` is asked about each destination; a lookup whose destinations must
-    /// wait is looked at again when the first of them need not.
-    pub(crate) fn next(&mut self, now: Time, mut may_ask: impl FnMut(SocketAddr) -> Verdict) -> Option<Next> {
+    /// wait is looked at again when the first of them need not: and those that are `near` its target by then, as far as we
+    /// know, may stand in for them.
+    pub(crate) fn next(
+        &mut self,
+        now: Time,
+        mut may_ask: impl FnMut(SocketAddr) -> Verdict,
+        near: impl Fn(&NodeId) -> [Few; 2],
+    ) -> Option<Next> {
         while let Some((at, slot)) = self.alarms.first() {
             if at > now {
                 return None;
             }
             let walk = &mut self.slots[slot];
+            if walk.waits_to_begin() {
+                for &contact in near(&walk.target.point()).iter().flat_map(|few| few.iter()) {
+                    walk.learn(contact, true, false, self.lab);
+                }
+            }
             match walk.choose(now, &self.config, &mut may_ask) {
                 Choice::Ask(contact, id) => {
                     let question = match walk.target {

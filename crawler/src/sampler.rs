@@ -258,7 +258,7 @@ impl Sampler {
                 return None;
             };
             match guard.may_ask(now, self.ledger.contact(entry).addr) {
-                Verdict::Go => return Some(self.ask(now, entry)),
+                Verdict::Go | Verdict::Spare => return Some(self.ask(now, entry)),
                 Verdict::Wait(until) => self.ledger.put_off(entry, due_at(until.max(now + MIN_WAIT))),
                 Verdict::Off(until) => self.ledger.put_off(entry, due_at(until)),
                 Verdict::Never(_) => self.ledger.remove(entry),

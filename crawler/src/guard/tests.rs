@@ -41,7 +41,7 @@ fn verdict(guard: &mut Guard, to: &str) -> Verdict {
 
 /// Sends if it may.
 fn ask(guard: &mut Guard, now: Time, to: SocketAddr) -> bool {
-    let goes = guard.may_ask(now, to) == Verdict::Go;
+    let goes = matches!(guard.may_ask(now, to), Verdict::Go | Verdict::Spare);
     if goes {
         guard.charge(now, to);
     }

@@ -77,8 +77,14 @@ impl Bench {
     }
 
     fn asked_if(&mut self, may_ask: impl Fn(u8) -> Verdict) -> Vec<u8> {
+        self.asked_among(&[], may_ask)
+    }
+
+    /// The same, where these are known by now.
+    fn asked_among(&mut self, known: &[u8], may_ask: impl Fn(u8) -> Verdict) -> Vec<u8> {
+        let known = [known.iter().copied().map(node).collect(), Few::new()];
         let mut asked = Vec::new();
-        while let Some(next) = self.lookups.next(self.now, |to| may_ask(last(to))) {
+        while let Some(next) = self.lookups.next(self.now, |to| may_ask(last(to)), |_| known) {
             match next {
                 Next::Ask(call) => asked.push(last(call.to)),
                 Next::Over(finished) => self.finished.push_back(finished),
@@ -118,6 +124,59 @@ fn last(addr: SocketAddr) -> u8 {
         SocketAddr::V4(addr) => addr.ip().octets()[3],
         SocketAddr::V6(_) => 0,
     }
+}
+
+/// Of these it is said that they were asked often.
+fn spares(often: &[u8]) -> impl Fn(u8) -> Verdict {
+    move |to| {
+        if often.contains(&to) {
+            Verdict::Spare
+        } else {
+            Verdict::Go
+        }
+    }
+}
+
+#[test]
+fn who_was_asked_often_gives_way_to_one_about_as_near() {
+    let mut bench = Bench::new();
+    let lookup = bench.start(start(FEW, &[4], &[5, 100]));
+    assert_eq!(bench.asked_if(spares(&[4])), [5]);
+    bench.answer(lookup, 5, &[1, 2, 90], &[]);
+    assert_eq!(bench.asked_if(spares(&[4, 1])), [2]);
+}
+
+#[test]
+fn who_was_asked_often_is_asked_all_the_same_if_nobody_is_as_near() {
+    let mut bench = Bench::new();
+    bench.start(start(FEW, &[4], &[100]));
+    assert_eq!(bench.asked_if(spares(&[4])), [4]);
+}
+
+#[test]
+fn a_second_opinion_is_not_worth_asking_who_was_asked_often() {
+    let mut bench = Bench::new();
+    let lookup = bench.start(start(FEW, &[4], &[]));
+    assert_eq!(bench.asked(), [4]);
+    bench.answer(lookup, 4, &[1], &[7]);
+    assert_eq!(bench.asked_if(spares(&[1])), []);
+    assert!(bench.finished.pop_front().is_some());
+}
+
+#[test]
+fn who_became_known_while_a_walk_had_to_wait_stands_in() {
+    let mut bench = Bench::new();
+    bench.start(start(FEW, &[4], &[100]));
+    let busy = |to| {
+        if to == 4 {
+            Verdict::Wait(Time::from_secs(2))
+        } else {
+            Verdict::Go
+        }
+    };
+    assert_eq!(bench.asked_among(&[3], busy), [], "known when it began: 100 only");
+    bench.now = Time::from_secs(2);
+    assert_eq!(bench.asked_among(&[3], spares(&[4])), [3]);
 }
 
 #[test]
@@ -299,7 +358,10 @@ fn refused_hosts_count_as_silent() {
     let mut bench = Bench::new();
     bench.start(start(FEW, &[4], &[1]));
     let refuse = |_| Verdict::Never(crate::guard::Refusal::Bogon);
-    assert!(matches!(bench.lookups.next(bench.now, refuse), Some(Next::Over(_))));
+    assert!(matches!(
+        bench.lookups.next(bench.now, refuse, |_| [Few::new(); 2]),
+        Some(Next::Over(_))
+    ));
 }
 
 #[test]

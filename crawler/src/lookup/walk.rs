@@ -49,6 +49,8 @@ pub(super) struct Walk {
     candidates: Vec<Candidate>,
     peers: Vec<SocketAddr>,
     in_flight: usize,
+    /// It was looked at, and had to wait.
+    waited: bool,
     queries: u32,
     answered: u32,
     /// An answer named peers, and none that was new: the replicas agree.
@@ -67,6 +69,7 @@ impl Walk {
             candidates: Vec::new(),
             peers: Vec::new(),
             in_flight: 0,
+            waited: false,
             queries: 0,
             answered: 0,
             nothing_new: false,
@@ -93,6 +96,11 @@ impl Walk {
 
     pub(super) fn runs(&self, lookup: LookupId) -> bool {
         self.running && self.lookup == lookup
+    }
+
+    /// Whether it asks a few replicas and has had to wait with the first of them.
+    pub(super) const fn waits_to_begin(&self) -> bool {
+        self.waited && self.queries == 0 && matches!(self.plan.depth, Depth::Replicas { .. })
     }
 
     /// A node was named. Ignored if its host is known to this walk already: one host has one say (crawlers R13).

@@ -8,8 +8,9 @@ use wire::{InfoHash, NodeId};
 use world::{Seed, Time};
 
 use super::Node;
+use super::outbound::known_near;
 use crate::config::Config;
-use crate::contacts::{Closest, Contact, Family, Few, Nearest};
+use crate::contacts::{Contact, Family};
 use crate::event::{Answer, AskId, Event, LookupId, Target};
 use crate::guard::Guard;
 use crate::lookup::{Plan, Start};
@@ -196,7 +197,12 @@ impl Node {
         let outcome = if self.stopping || self.opted_out.contains(&named) {
             Err(Box::new(self.lookups.refuse(target)))
         } else {
-            let known = [Family::V4, Family::V6].map(|family| self.known_near(&target.point(), family));
+            let known = known_near(
+                &self.tables,
+                self.sampler.as_ref(),
+                self.config.families,
+                &target.point(),
+            );
             let (routers, quiet) = (Vec::new(), false);
             let start = Start {
                 target,
@@ -212,25 +218,6 @@ impl Node {
             self.finish(now, *finished);
             lookup
         })
-    }
-
-    /// The nodes nearest to `point` that we know.
-    fn known_near(&self, point: &NodeId, family: Family) -> Few {
-        if !self.config.families.has(family) {
-            return Few::new();
-        }
-        let in_table = self.tables[family as usize].closest(point, family);
-        let Some(sampler) = &self.sampler else {
-            return in_table;
-        };
-        let mut nearest = Nearest::to(point);
-        in_table.iter().for_each(|contact| nearest.offer(contact));
-        let others = sampler.closest_known(point, family);
-        others
-            .iter()
-            .filter(|other| !in_table.contains(other))
-            .for_each(|other| nearest.offer(other));
-        nearest.few()
     }
 
     /// Asks nothing new. Lookups end with what they have, questions that wait end unasked, announces too; those on the wire may still

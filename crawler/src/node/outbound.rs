@@ -9,12 +9,13 @@ use world::Time;
 
 use super::Node;
 use super::join::Step;
-use crate::contacts::{Closest, Families, Family, Few, K};
+use crate::contacts::{Closest, Families, Family, Few, K, Nearest};
 use crate::errands::Errand;
 use crate::event::{Answer, Event, Target};
 use crate::lookup::{Finished, Next, Plan, Start};
 use crate::routing::{Table, Upkeep};
 use crate::rpc::{Asker, Call, Question, Request};
+use crate::sampler::Sampler;
 use crate::stats::Kind;
 
 /// After a poll that found nothing to do, nothing is due for this long.
@@ -72,8 +73,10 @@ impl Node {
 
     fn next_of_lookups(&mut self, now: Time) -> Option<Call> {
         loop {
-            let guard = &mut self.guard;
-            match self.lookups.next(now, |to| guard.may_ask(now, to))? {
+            let (guard, tables, sampler) = (&mut self.guard, &self.tables, self.sampler.as_ref());
+            let families = self.config.families;
+            let near = |point: &NodeId| known_near(tables, sampler, families, point);
+            match self.lookups.next(now, |to| guard.may_ask(now, to), near)? {
                 Next::Ask(call) => return Some(call),
                 Next::Over(finished) => self.finish(now, finished),
             }
@@ -236,6 +239,32 @@ impl Node {
         let tables = self.tables.iter().map(Table::wake);
         joins.chain(tables).min().filter(|&at| at < Time::MAX)
     }
+}
+
+/// The nodes nearest to `point` that we know, of each DHT that we are in.
+pub(super) fn known_near(
+    tables: &[Table; 2],
+    sampler: Option<&Sampler>,
+    families: Families,
+    point: &NodeId,
+) -> [Few; 2] {
+    [Family::V4, Family::V6].map(|family| {
+        if !families.has(family) {
+            return Few::new();
+        }
+        let in_table = tables[family as usize].closest(point, family);
+        let Some(sampler) = sampler else {
+            return in_table;
+        };
+        let mut nearest = Nearest::to(point);
+        in_table.iter().for_each(|contact| nearest.offer(contact));
+        let others = sampler.closest_known(point, family);
+        others
+            .iter()
+            .filter(|other| !in_table.contains(other))
+            .for_each(|other| nearest.offer(other));
+        nearest.few()
+    })
 }
 
 fn method(question: Question) -> Method<'static> {

@@ -39,6 +39,8 @@ pub(in crate::lookup) enum Choice {
 /// One step of a decision.
 enum Pick {
     This(usize),
+    /// This, if there is nobody else.
+    Rather(usize),
     Later(Time),
     Nobody,
 }
@@ -59,7 +61,7 @@ impl Walk {
             Depth::Replicas { max_queries } => self.pick_replica(config, max_queries, may_ask),
         };
         match pick {
-            Pick::This(index) => {
+            Pick::This(index) | Pick::Rather(index) => {
                 let chosen = &mut self.candidates[index];
                 chosen.state = State::Asked;
                 let (contact, id) = (chosen.contact, chosen.id_known.then_some(chosen.contact.id));
@@ -68,7 +70,10 @@ impl Walk {
                 Choice::Ask(contact, id)
             }
             // A verdict that names no later time must not make the node spin.
-            Pick::Later(at) => Choice::Wait(at.max(now + LEAST_WAIT).min(self.deadline)),
+            Pick::Later(at) => {
+                self.waited = true;
+                Choice::Wait(at.max(now + LEAST_WAIT).min(self.deadline))
+            }
             Pick::Nobody if self.in_flight > 0 => Choice::Wait(self.deadline),
             Pick::Nobody => Choice::Over { converged: true },
         }
@@ -92,7 +97,7 @@ impl Walk {
                 State::New => match self.consult(index, may_ask) {
                     Pick::Later(at) => soonest = Some(soonest.map_or(at, |soonest: Time| soonest.min(at))),
                     Pick::Nobody => {}
-                    this @ Pick::This(_) => return this,
+                    this @ (Pick::This(_) | Pick::Rather(_)) => return this,
                 },
                 _ => {}
             }
@@ -129,31 +134,49 @@ impl Walk {
             Some(reach) if self.answered == 0 => reach.saturating_sub(STAND_IN_BITS),
             _ => 0,
         };
-        match (
+        let pick = match (
             who_showed,
             self.pick_among(|held| !held.showed && reach(held) >= least, may_ask),
         ) {
             (Pick::Later(one), Pick::Later(other)) => Pick::Later(one.min(other)),
+            (Pick::Rather(one), Pick::Rather(_) | Pick::Later(_) | Pick::Nobody) => Pick::Rather(one),
             (Pick::Later(one), Pick::Nobody) => Pick::Later(one),
             (_, other) => other,
+        };
+        match pick {
+            // A second opinion is not worth it.
+            Pick::Rather(_) if !self.peers.is_empty() => Pick::Nobody,
+            pick => pick,
         }
     }
 
-    /// The nearest of the eligible candidates that may be asked now; of many, the first few are considered.
+    /// The nearest of the eligible candidates that may be asked now, of those about as near one that need not be spared; of
+    /// many, the first few are considered.
     fn pick_among(
         &mut self,
         eligible: impl Fn(&Candidate) -> bool,
         may_ask: &mut impl FnMut(SocketAddr) -> Verdict,
     ) -> Pick {
+        let point = self.target.point();
         let mut soonest = Pick::Nobody;
+        let mut rather = None;
         let mut considered = 0;
         for index in 0..self.candidates.len() {
             let held = &self.candidates[index];
             if held.state != State::New || !eligible(held) {
                 continue;
             }
+            let reach = held.contact.id.common_prefix(&point);
+            if let Some((nearest, least)) = rather
+                && reach < least
+            {
+                return Pick::Rather(nearest);
+            }
             match (self.consult(index, may_ask), &soonest) {
                 (this @ Pick::This(_), _) => return this,
+                (Pick::Rather(index), _) => {
+                    rather.get_or_insert((index, reach.saturating_sub(STAND_IN_BITS)));
+                }
                 (Pick::Later(at), Pick::Later(sooner)) => soonest = Pick::Later(at.min(*sooner)),
                 (later @ Pick::Later(_), _) => soonest = later,
                 (Pick::Nobody, _) => {}
@@ -163,13 +186,14 @@ impl Walk {
                 break;
             }
         }
-        soonest
+        rather.map_or(soonest, |(nearest, _)| Pick::Rather(nearest))
     }
 
     /// Whether the candidate may be asked. One that may not be before the walk must end is as good as silent.
     fn consult(&mut self, index: usize, may_ask: &mut impl FnMut(SocketAddr) -> Verdict) -> Pick {
         match may_ask(self.candidates[index].contact.addr) {
             Verdict::Go => Pick::This(index),
+            Verdict::Spare => Pick::Rather(index),
             Verdict::Wait(at) if at < self.deadline => Pick::Later(at),
             Verdict::Wait(_) | Verdict::Off(_) | Verdict::Never(_) => {
                 self.candidates[index].state = State::Failed;
