@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod analyze;
+mod around;
 pub mod crawl;
 pub mod create;
 pub mod dht;

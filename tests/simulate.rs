@@ -70,6 +70,17 @@ fn an_ideal_world_is_found_and_fetched() {
 }
 
 #[test]
+fn a_crawl_tells_how_many_nodes_there_are() {
+    let args = args("--nodes 1000 --hours 0.1 --rate 100 --profile realistic --seed 5");
+    let outcome = simulate(&args, Policy::Harvest).unwrap();
+    let (at, [low, value, high]) = *outcome.estimates.nodes.last().unwrap();
+    let (_, truth) = outcome.nodes;
+    println!("{truth} nodes, taken to be {value} ({low} to {high}) after {at} s");
+    assert!((low..high).contains(&(truth as f64)));
+    assert!(high < 4.0 * low, "of some use");
+}
+
+#[test]
 fn weights_take_back_what_samples_prefer() {
     let args = args("--nodes 1000 --hours 0.05 --rate 150 --profile realistic --seed 3");
     let outcome = simulate(&args, Policy::Harvest).unwrap();

@@ -11,22 +11,15 @@ const WALKS: usize = 64;
 ///
 /// One walk for each neighbourhood: a node walks to its own again and again, and the same eight nodes would be counted as
 /// if they were many independent draws.
-#[derive(Debug)]
-pub(crate) struct Census {
+#[derive(Debug, Default)]
+pub struct Census {
     /// Of each walk the target and the share; the latest last.
     walks: Vec<(NodeId, f64)>,
 }
 
 impl Census {
-    pub(crate) fn new() -> Self {
-        Self {
-            walks: Vec::with_capacity(WALKS),
-        }
-    }
-
-    /// A full walk to `target` converged; `eighth` is the eighth nearest node that answered.
-    pub(crate) fn note(&mut self, target: &NodeId, eighth: &NodeId) {
-        let share = target.distance(eighth).share();
+    /// The eighth nearest node to `target` that answers is so far from it, as a share of the key space.
+    pub fn note(&mut self, target: &NodeId, share: f64) {
         let apart = |earlier: &(NodeId, f64)| earlier.0.distance(target).share() > share.max(earlier.1);
         self.walks.retain(apart);
         if self.walks.len() == WALKS {
@@ -36,12 +29,12 @@ impl Census {
     }
 
     /// The shares, by which the number of nodes can be estimated.
-    pub(crate) fn shares(&self) -> impl Iterator<Item = f64> {
+    pub fn shares(&self) -> impl Iterator<Item = f64> {
         self.walks.iter().map(|(_, share)| *share)
     }
 
     /// Nodes that a lookup can find: `(L*k - 1) / sum of shares`, unbiased for uniform ids. `None` before the first walk.
-    pub(crate) fn estimate(&self) -> Option<f64> {
+    pub fn estimate(&self) -> Option<f64> {
         let sum: f64 = self.shares().sum();
         let count = u32::try_from(self.walks.len() * K).map(f64::from).unwrap_or_default();
         (sum > 0.0).then(|| (count - 1.0) / sum)
@@ -64,13 +57,13 @@ mod tests {
             NodeId::new(id)
         };
         let nodes: Vec<NodeId> = (0..2_000).map(|_| draw()).collect();
-        let mut census = Census::new();
+        let mut census = Census::default();
         assert_eq!(census.estimate(), None);
         for _ in 0..WALKS {
             let target = draw();
             let mut near = nodes.clone();
             near.sort_by_key(|id| id.distance(&target));
-            census.note(&target, &near[K - 1]);
+            census.note(&target, target.distance(&near[K - 1]).share());
         }
         let estimate = census.estimate().unwrap();
         assert!((1_600.0..2_400.0).contains(&estimate), "{estimate}");
@@ -83,10 +76,11 @@ mod tests {
             (id[0], id[19]) = (first, last);
             NodeId::new(id)
         };
-        let mut census = Census::new();
-        census.note(&id(0x80, 0), &id(0x90, 0));
+        let mut census = Census::default();
+        let share = id(0x80, 0).distance(&id(0x90, 0)).share();
+        census.note(&id(0x80, 0), share);
         let once = census.estimate();
-        (1..100).for_each(|last| census.note(&id(0x80, last), &id(0x90, 0)));
+        (1..100).for_each(|last| census.note(&id(0x80, last), share));
         assert_eq!(census.walks.len(), 1);
         assert!((census.estimate().unwrap() - once.unwrap()).abs() < 0.1);
     }

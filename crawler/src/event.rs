@@ -149,6 +149,14 @@ pub enum Event {
     Observed(Observation),
     /// A census has listed a zone to the end.
     Zone(Zone),
+    /// A walk of our own upkeep found the nodes nearest to its target, those of both families; told only if
+    /// [`Node::observe`](crate::Node::observe) was asked for. Walks into the zones of a census are not told.
+    Walked {
+        /// Where to.
+        target: NodeId,
+        /// Who answered there, nearest first: eight of a family, if there are so many.
+        closest: Vec<Contact>,
+    },
     /// Somebody announced a peer to us, with a token that proves its address.
     Announced {
         /// The torrent, and the node that announced.

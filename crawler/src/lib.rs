@@ -30,6 +30,7 @@ pub mod state;
 pub mod stats;
 mod tokens;
 
+pub use census::Census;
 pub use config::Config;
 pub use contacts::{Closest, Contact, Families, Family, Few, K, Nearest};
 pub use event::{Answer, AskId, Event, LookupDone, LookupId, NAME_HINT_MAX, Sighting, Source, Target};

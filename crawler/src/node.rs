@@ -112,7 +112,7 @@ impl Node {
         Self {
             rpc: Rpc::new(config.rpc, seed),
             tables: [table(Family::V4, ids[0]), table(Family::V6, ids[1])],
-            census: [Census::new(), Census::new()],
+            census: <[Census; 2]>::default(),
             lookups: Lookups::new(config.lookup, config.lab),
             asks: Errands::new(MAX_ASKS),
             probes: Errands::new(MAX_PROBES),

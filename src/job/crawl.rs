@@ -4,6 +4,7 @@ mod estimates;
 mod machine;
 mod retries;
 mod schedule;
+mod sounding;
 mod summary;
 mod wanted;
 

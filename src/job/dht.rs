@@ -1,6 +1,5 @@
 //! `estudely dht`: one question to one node, or one lookup; answers to stdout, one a line.
 
-mod around;
 mod machine;
 mod scrape;
 mod size;

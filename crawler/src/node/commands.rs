@@ -154,12 +154,6 @@ impl Node {
         }
     }
 
-    /// Distances to the [`K`](crate::K)th nearest node that answered, as shares of the key space, of the latest full walks in one of the
-    /// two DHTs: what [`Gauges::global_nodes`] is estimated from, for an interval.
-    pub fn walks(&self, family: Family) -> impl Iterator<Item = f64> {
-        self.census[family as usize].shares()
-    }
-
     /// The keeper of our manners, for its figures and to filter addresses that others name.
     pub const fn guard(&self) -> &Guard {
         &self.guard

@@ -134,13 +134,16 @@ impl Node {
                     .iter()
                     .filter(|node| Family::of(&node.addr) == family);
                 if let Some(eighth) = near.nth(K - 1) {
-                    census.note(&target, &eighth.id);
+                    census.note(&target, target.distance(&eighth.id).share());
                 }
             }
             self.size_up();
         }
         if !finished.quiet {
             self.events.push_back(Event::LookupDone(finished.done));
+        } else if self.observing && finished.done.converged && !judges {
+            let closest = finished.done.closest;
+            self.events.push_back(Event::Walked { target, closest });
         }
     }
 

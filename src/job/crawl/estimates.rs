@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 
+use super::sounding::Sounding;
 use analysis::{Counts, Estimate, Incidence, richness, size};
 use crawler::observation::{Observation, Outcome};
 use crawler::sampler::Zone;
@@ -16,6 +17,10 @@ const MOST: usize = 65_536;
 
 /// Of the nodes that answered so many may be missing where only a fair share is kept.
 const MET_AT_LEAST: f64 = 0.95;
+
+/// Of the nodes that answer so many must have been met before infohashes are estimated: a crawl goes from one part of the key
+/// space to the next, and until then what it has seen tells of the parts where it was.
+const READ_AT_LEAST: f64 = 0.5;
 
 /// What a node may store at the most, as far as it is believed (network-model 4.7).
 const NUM_MAX: i64 = 16_384;
@@ -30,6 +35,8 @@ pub struct Estimates {
     liar: Option<SocketAddr>,
     /// Zones that a census has listed.
     zones: Vec<Zone>,
+    /// How near the nearest nodes are.
+    sounding: Sounding,
 }
 
 /// The estimates at one moment. What cannot be estimated yet is `None`.
@@ -61,6 +68,7 @@ impl Estimates {
             met: Incidence::new(seed.derive("nodes met").hasher(), MOST),
             liar: None,
             zones: Vec::new(),
+            sounding: Sounding::new(),
         }
     }
 
@@ -86,6 +94,11 @@ impl Estimates {
         }
     }
 
+    /// What is asked to learn how many nodes there are.
+    pub(super) const fn sounding(&mut self) -> &mut Sounding {
+        &mut self.sounding
+    }
+
     /// A census has listed a zone.
     pub(super) fn listed(&mut self, zone: Zone) {
         self.zones.push(zone);
@@ -109,12 +122,12 @@ impl Estimates {
         Some((zone, 1.0 / self.zones.len() as f64))
     }
 
-    /// What follows from it, and from the walks of `node`.
+    /// What follows from it, `node` being whose samples these are.
     pub fn at_this_moment(&self, node: &Node) -> Estimated {
         let counts = self.samples.counts();
         let k = u32::try_from(K).unwrap_or(u32::MAX);
         let met = self.met.counts().nodes as f64;
-        let nodes = [Family::V4, Family::V6].map(|family| size::order_statistics(node.walks(family), k));
+        let nodes = [Family::V4, Family::V6].map(|family| size::order_statistics(self.sounding.shares(family), k));
         let nodes = unless_refuted(nodes, met);
         let all: f64 = nodes.iter().flatten().map(|nodes| nodes.value).sum();
         // A node that answers is sampled first of all, so those met are to all as those read are to all that can be read.
@@ -128,7 +141,7 @@ impl Estimates {
                 (Some(read), 2.0_f64.powi(i32::try_from(zone.bits).unwrap_or(0)) * share)
             }
             (_, Some(sampler)) if sampler.is_census() => (None, 1.0),
-            _ => (Some(read_share), 1.0),
+            _ => (Some(read_share).filter(|read| *read >= READ_AT_LEAST), 1.0),
         };
         let chance = read_share.map(|read| counts.shown_share() * read);
         let keys = chance
@@ -161,8 +174,7 @@ pub fn believed(num: Option<i64>, shown: u16) -> u32 {
     num.and_then(|num| u32::try_from(num).ok()).unwrap_or(shown)
 }
 
-/// Estimates of nodes, unless more than they allow have answered. The walks of a crawl that asks few nodes for each infohash
-/// may end far from their targets, and what is far off is sparse.
+/// Estimates of nodes, unless more than they allow have answered: walks that end far from their targets find what is sparse.
 fn unless_refuted(nodes: [Option<Estimate>; 2], met: f64) -> [Option<Estimate>; 2] {
     let most: f64 = nodes.iter().flatten().map(|nodes| nodes.high).sum();
     if most < met * MET_AT_LEAST { [None, None] } else { nodes }

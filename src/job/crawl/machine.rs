@@ -349,6 +349,16 @@ impl Crawl {
             }
             DhtEvent::Observed(observation) => self.estimates.observed(observation),
             DhtEvent::Zone(zone) => self.estimates.listed(*zone),
+            DhtEvent::Walked { target, closest } => {
+                if let Some(node) = self.harvest.node_mut() {
+                    self.estimates.sounding().walked(now, node, *target, closest);
+                }
+            }
+            DhtEvent::Answer { ask, answer, .. } => {
+                if let Some(node) = self.harvest.node_mut() {
+                    self.estimates.sounding().heard(now, node, *ask, answer);
+                }
+            }
             _ => {}
         }
     }

@@ -8,7 +8,7 @@ use wire::NodeId;
 use world::{Seed, Time};
 
 use super::Said;
-use super::around::Around;
+use crate::job::around::Around;
 use crate::report::{columns, interval};
 
 /// Walks at once. More would only wait for the global rate, and for the hosts near our start.

@@ -17,7 +17,7 @@ const AT_ONCE: usize = 3;
 const MOST: u32 = 100;
 
 /// Somebody near the point.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Near {
     contact: Contact,
     asked: bool,
@@ -25,7 +25,8 @@ struct Near {
 }
 
 /// Who is near a point, of one address family.
-pub(super) struct Around {
+#[derive(Debug)]
+pub(in crate::job) struct Around {
     point: NodeId,
     family: Family,
     near: BTreeMap<Distance, Near>,
@@ -35,7 +36,7 @@ pub(super) struct Around {
 
 impl Around {
     /// Begins with those that a walk to `point` found: they answered. `None` if they are too few.
-    pub(super) fn new(point: NodeId, family: Family, closest: &[Contact]) -> Option<Self> {
+    pub(in crate::job) fn new(point: NodeId, family: Family, closest: &[Contact]) -> Option<Self> {
         let of_family = closest.iter().filter(|node| Family::of(&node.addr) == family);
         let near = of_family.map(|contact| {
             let near = Near {
@@ -55,7 +56,7 @@ impl Around {
         around.eighth().is_some().then_some(around)
     }
 
-    pub(super) const fn family(&self) -> Family {
+    pub(in crate::job) const fn family(&self) -> Family {
         self.family
     }
 
@@ -66,7 +67,7 @@ impl Around {
     }
 
     /// The same as a share of the key space.
-    pub(super) fn share(&self) -> Option<f64> {
+    pub(in crate::job) fn share(&self) -> Option<f64> {
         self.eighth().map(|eighth| eighth.share())
     }
 
@@ -79,7 +80,7 @@ impl Around {
     }
 
     /// Asks whose turn it is for its own neighbours.
-    pub(super) fn ask(&mut self, now: Time, node: &mut Node) {
+    pub(in crate::job) fn ask(&mut self, now: Time, node: &mut Node) {
         self.ask_by(|contact| node.ask_named(now, contact, Question::FindNode(contact.id)));
     }
 
@@ -95,7 +96,7 @@ impl Around {
     }
 
     /// A question ended; whether it was one of these.
-    pub(super) fn heard(&mut self, ask: AskId, answer: &Answer) -> bool {
+    pub(in crate::job) fn heard(&mut self, ask: AskId, answer: &Answer) -> bool {
         let Some(distance) = self.waiting.remove(&ask) else {
             return false;
         };
@@ -115,8 +116,13 @@ impl Around {
         true
     }
 
+    /// Questions so far.
+    pub(in crate::job) const fn asked(&self) -> u32 {
+        self.asked
+    }
+
     /// Whether all that are nearer than the eighth have been asked.
-    pub(super) fn is_over(&self) -> bool {
+    pub(in crate::job) fn is_over(&self) -> bool {
         self.waiting.is_empty() && self.next().is_none()
     }
 }
