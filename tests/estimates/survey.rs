@@ -151,7 +151,9 @@ impl Survey {
             }
             ControlFlow::Continue(())
         });
-        let estimated = estimates.at_this_moment(&node);
+        // By plain walks, which here are enough.
+        let nodes = Estimate::exact(node.gauges().global_nodes, &population::STORED);
+        let estimated = estimates.of(&node, [Some(nodes), None]);
         (read, estimated)
     }
 

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use super::sounding::Sounding;
 use analysis::{Counts, Estimate, Incidence, richness, size};
 use crawler::observation::{Observation, Outcome};
-use crawler::sampler::Zone;
+use crawler::sampler::{Sampler, Zone};
 use crawler::{Family, K, Node, Sighting, Source};
 use world::{KeyedState, Seed};
 
@@ -122,16 +122,39 @@ impl Estimates {
         Some((zone, 1.0 / self.zones.len() as f64))
     }
 
-    /// What follows from it, `node` being whose samples these are.
+    /// What follows from it for the crawl of `node`.
     pub fn at_this_moment(&self, node: &Node) -> Estimated {
-        let counts = self.samples.counts();
         let k = u32::try_from(K).unwrap_or(u32::MAX);
         let met = self.met.counts().nodes as f64;
         let nodes = [Family::V4, Family::V6].map(|family| size::order_statistics(self.sounding.shares(family), k));
         let nodes = unless_refuted(nodes, met);
+        let estimated = self.of(node, nodes);
+        let is_census = node.sampler().is_some_and(Sampler::is_census);
+        if is_census || self.read_share(&nodes) >= READ_AT_LEAST {
+            return estimated;
+        }
+        Estimated {
+            keys: None,
+            keys_by_halves: None,
+            seen: None,
+            ..estimated
+        }
+    }
+
+    /// The share of all nodes that was read. A node that answers is sampled first of all, so those met are to all as those read are
+    /// to all that can be read.
+    fn read_share(&self, nodes: &[Option<Estimate>; 2]) -> f64 {
         let all: f64 = nodes.iter().flatten().map(|nodes| nodes.value).sum();
-        // A node that answers is sampled first of all, so those met are to all as those read are to all that can be read.
-        let read_share = if all > 0.0 { (met / all).min(1.0) } else { 0.0 };
+        if all > 0.0 {
+            (self.met.counts().nodes as f64 / all).min(1.0)
+        } else {
+            0.0
+        }
+    }
+
+    /// What follows from it where there are so many nodes, and those of the samples were read all over the key space.
+    pub fn of(&self, node: &Node, nodes: [Option<Estimate>; 2]) -> Estimated {
+        let counts = self.samples.counts();
         let census = self.as_one();
         // A key lies with the nodes nearest to it, which are of its zone. While zones are under way, their samples are in the
         // counts and they are not in the list.
@@ -141,7 +164,7 @@ impl Estimates {
                 (Some(read), 2.0_f64.powi(i32::try_from(zone.bits).unwrap_or(0)) * share)
             }
             (_, Some(sampler)) if sampler.is_census() => (None, 1.0),
-            _ => (Some(read_share).filter(|read| *read >= READ_AT_LEAST), 1.0),
+            _ => (Some(self.read_share(&nodes)), 1.0),
         };
         let chance = read_share.map(|read| counts.shown_share() * read);
         let keys = chance
