@@ -151,6 +151,8 @@ def node():
     yield b"\0" + bencode(state)
     yield b"\x01192.0.2.0/24"
     yield b"\x01::ffff:192.0.2.0/120"
+    facts = b"\1\0" + bytes([0, 135]) + bytes([0, 0, 84, 96])
+    yield b"\2" + bencode({"known": NODE4 + facts, "known6": NODE6 + facts, "saved-at": 900})
 
 
 def tracker():
