@@ -331,7 +331,8 @@ fn the_figures_of_a_crawl_are_served_while_it_runs() {
             .find_map(|(prefix, family)| Some((*family, group.strip_prefix(prefix)?)))
             .unwrap_or((group.as_str(), ""));
         // An estimate comes when it can be made, and that may be after the page; those of what was shown come at once.
-        let at_once = |key: &&String| group != "estimates" || key.starts_with("coverage");
+        let late = ["nodes", "keys", "seen"];
+        let at_once = |key: &&String| group != "estimates" || !late.iter().any(|late| key.starts_with(late));
         for key in counters.as_object().unwrap().keys().filter(at_once) {
             let plain = format!("estudely_{group}_{key}");
             let found = page.keys().any(|series| {

@@ -56,6 +56,10 @@ impl Around {
         around.eighth().is_some().then_some(around)
     }
 
+    pub(in crate::job) const fn point(&self) -> &NodeId {
+        &self.point
+    }
+
     pub(in crate::job) const fn family(&self) -> Family {
         self.family
     }

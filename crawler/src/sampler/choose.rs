@@ -26,20 +26,14 @@ impl Sampler {
             return turns.find_map(|&turn| self.next_of(turn));
         }
         let expected = |node: &Node, fresh| self.harvest.expected(node, fresh);
-        let fresh = self.fresh.best(secs(now), &self.ledger, |node| expected(node, true));
-        let mut best = fresh;
+        let mut best = self.fresh.best(secs(now), &self.ledger, |node| expected(node, true));
         for turn in Turn::ALL.into_iter().filter(|&turn| is_compared(turn)) {
             let cursor = &mut self.cursors[turn as usize];
             let held = self.held[turn as usize].filter(|&held| self.ledger.is_next(held, turn));
             let candidates = held.into_iter().chain(self.ledger.next_ready(turn, cursor));
-            let most = candidates
-                .map(|entry| (expected(self.ledger.node(entry), false), entry))
-                .max_by(|one, other| one.0.total_cmp(&other.0));
-            self.held[turn as usize] = most.map(|(_, entry)| entry);
-            best = best
-                .into_iter()
-                .chain(most)
-                .max_by(|one, other| one.0.total_cmp(&other.0));
+            let of_turn = most(candidates.map(|entry| (expected(self.ledger.node(entry), false), entry)));
+            self.held[turn as usize] = of_turn.map(|(_, entry)| entry);
+            best = most(best.into_iter().chain(of_turn));
         }
         match best {
             Some((_, entry)) => Some(entry),
@@ -75,4 +69,9 @@ impl Sampler {
         target[at] = (id[at] ^ differing) & !free | target[at] & free;
         NodeId::new(target)
     }
+}
+
+/// Of whom most is expected; the last of equals.
+pub(super) fn most(expected: impl Iterator<Item = (f32, Entry)>) -> Option<(f32, Entry)> {
+    expected.max_by(|one, other| one.0.total_cmp(&other.0))
 }

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use world::{KeyedSet, Seed};
 
+use super::choose::most;
 use crate::ledger::{Entry, Ledger, Node, Turn};
 
 /// Nodes remembered: the latest, since those of one neighbourhood answer many questions in a row.
@@ -34,9 +35,7 @@ impl Fresh {
 
     /// It answered.
     pub(super) fn heard(&mut self, now: u32, entry: Entry) {
-        if let Some(at) = self.latest.iter().position(|(other, _)| *other == entry) {
-            self.latest.remove(at);
-        } else if self.latest.len() == MOST {
+        if self.take(entry).is_none() && self.latest.len() == MOST {
             self.latest.pop_front();
         }
         self.latest.push_back((entry, now));
@@ -46,20 +45,21 @@ impl Fresh {
     pub(super) fn best(&mut self, now: u32, ledger: &Ledger, expected: impl Fn(&Node) -> f32) -> Option<(f32, Entry)> {
         self.latest
             .retain(|&(entry, at)| now <= at + LASTS && ledger.is_next(entry, Turn::Sure));
-        self.latest
-            .iter()
-            .map(|&(entry, _)| (expected(ledger.node(entry)), entry))
-            .max_by(|one, other| one.0.total_cmp(&other.0))
+        let all = self.latest.iter();
+        most(all.map(|&(entry, _)| (expected(ledger.node(entry)), entry)))
     }
 
     /// It is asked for a sample.
     pub(super) fn asked(&mut self, now: u32, entry: Entry) {
-        let at = self.latest.iter().position(|(other, _)| *other == entry);
-        if let Some((_, at)) = at.and_then(|at| self.latest.remove(at))
-            && now <= at + LASTS
-        {
+        if self.take(entry).is_some_and(|at| now <= at + LASTS) {
             self.asked.insert(entry);
         }
+    }
+
+    /// Forgets it; says when it answered.
+    fn take(&mut self, entry: Entry) -> Option<u32> {
+        let at = self.latest.iter().position(|(other, _)| *other == entry)?;
+        self.latest.remove(at).map(|(_, answered)| answered)
     }
 
     /// What it was asked is over; says whether it was fresh then.

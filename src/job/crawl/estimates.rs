@@ -5,12 +5,13 @@
 
 use std::net::SocketAddr;
 
-use super::sounding::Sounding;
 use analysis::{Counts, Estimate, Incidence, richness, size};
 use crawler::observation::{Observation, Outcome};
-use crawler::sampler::{Sampler, Zone};
+use crawler::sampler::Zone;
 use crawler::{Family, K, Node, Sighting, Source};
 use world::{KeyedState, Seed};
+
+use super::sounding::Sounding;
 
 /// Keys and nodes of which account is kept; of more, a fair share. An estimate from so many is off by half a percent for that.
 const MOST: usize = 65_536;
@@ -68,7 +69,7 @@ impl Estimates {
             met: Incidence::new(seed.derive("nodes met").hasher(), MOST),
             liar: None,
             zones: Vec::new(),
-            sounding: Sounding::new(),
+            sounding: Sounding::default(),
         }
     }
 
@@ -128,32 +129,18 @@ impl Estimates {
         let met = self.met.counts().nodes as f64;
         let nodes = [Family::V4, Family::V6].map(|family| size::order_statistics(self.sounding.shares(family), k));
         let nodes = unless_refuted(nodes, met);
-        let estimated = self.of(node, nodes);
-        let is_census = node.sampler().is_some_and(Sampler::is_census);
-        if is_census || self.read_share(&nodes) >= READ_AT_LEAST {
-            return estimated;
-        }
-        Estimated {
-            keys: None,
-            keys_by_halves: None,
-            seen: None,
-            ..estimated
-        }
-    }
-
-    /// The share of all nodes that was read. A node that answers is sampled first of all, so those met are to all as those read are
-    /// to all that can be read.
-    fn read_share(&self, nodes: &[Option<Estimate>; 2]) -> f64 {
-        let all: f64 = nodes.iter().flatten().map(|nodes| nodes.value).sum();
-        if all > 0.0 {
-            (self.met.counts().nodes as f64 / all).min(1.0)
-        } else {
-            0.0
-        }
+        let read = Some(read_share(&nodes, met)).filter(|read| *read >= READ_AT_LEAST);
+        self.follow(node, nodes, read)
     }
 
     /// What follows from it where there are so many nodes, and those of the samples were read all over the key space.
     pub fn of(&self, node: &Node, nodes: [Option<Estimate>; 2]) -> Estimated {
+        let met = self.met.counts().nodes as f64;
+        self.follow(node, nodes, Some(read_share(&nodes, met)))
+    }
+
+    /// Of infohashes only where `read` is known, the share of all nodes that was read; a census knows its own.
+    fn follow(&self, node: &Node, nodes: [Option<Estimate>; 2], read: Option<f64>) -> Estimated {
         let counts = self.samples.counts();
         let census = self.as_one();
         // A key lies with the nodes nearest to it, which are of its zone. While zones are under way, their samples are in the
@@ -164,7 +151,7 @@ impl Estimates {
                 (Some(read), 2.0_f64.powi(i32::try_from(zone.bits).unwrap_or(0)) * share)
             }
             (_, Some(sampler)) if sampler.is_census() => (None, 1.0),
-            _ => (Some(self.read_share(&nodes)), 1.0),
+            _ => (read, 1.0),
         };
         let chance = read_share.map(|read| counts.shown_share() * read);
         let keys = chance
@@ -195,6 +182,13 @@ pub fn believed(num: Option<i64>, shown: u16) -> u32 {
     let shown = u32::from(shown);
     let num = num.filter(|num| shown >= 20 && (i64::from(shown)..=NUM_MAX).contains(num));
     num.and_then(|num| u32::try_from(num).ok()).unwrap_or(shown)
+}
+
+/// The share of all nodes that was read. A node that answers is sampled first of all, so those met are to all as those read are to
+/// all that can be read.
+fn read_share(nodes: &[Option<Estimate>; 2], met: f64) -> f64 {
+    let all: f64 = nodes.iter().flatten().map(|nodes| nodes.value).sum();
+    if all > 0.0 { (met / all).min(1.0) } else { 0.0 }
 }
 
 /// Estimates of nodes, unless more than they allow have answered: walks that end far from their targets find what is sparse.

@@ -16,34 +16,23 @@ const FREE: u64 = 60;
 const SAMPLES_TO_A_QUESTION: u64 = 50;
 
 /// The ends of walks, one at a time.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Sounding {
     /// Whose surroundings are being asked, by address family.
     around: [Option<Around>; 2],
-    point: NodeId,
-    /// Questions asked in all, but for those around `point`.
+    /// Questions asked around points that are done with.
     asked: u64,
     /// What came of the latest 64, by address family.
     found: [Census; 2],
 }
 
 impl Sounding {
-    pub(super) fn new() -> Self {
-        Self {
-            around: [None, None],
-            point: NodeId::new([0; 20]),
-            asked: 0,
-            found: Default::default(),
-        }
-    }
-
     /// A walk ended.
     pub(super) fn walked(&mut self, now: Time, node: &mut Node, target: NodeId, closest: &[Contact]) {
         let samples = node.sampler().map_or(0, |sampler| sampler.stats().sample_queries);
         if self.around.iter().any(Option::is_some) || self.asked > FREE + samples / SAMPLES_TO_A_QUESTION {
             return;
         }
-        self.point = target;
         self.around = [Family::V4, Family::V6].map(|family| Around::new(target, family, closest));
         self.go_on(now, node);
     }
@@ -64,7 +53,7 @@ impl Sounding {
             }
             self.asked += u64::from(around.asked());
             if let Some(share) = around.share() {
-                self.found[around.family() as usize].note(&self.point, share);
+                self.found[around.family() as usize].note(around.point(), share);
             }
             *slot = None;
         }
