@@ -16,6 +16,8 @@ pub(crate) struct Infos {
     made: KeyedMap<InfoHash, Arc<[u8]>>,
     order: VecDeque<InfoHash>,
     bytes: usize,
+    /// Where one is made, as large as the largest: growing anew each time costs as much as copying.
+    scratch: Vec<u8>,
 }
 
 impl Infos {
@@ -27,6 +29,7 @@ impl Infos {
             made: KeyedMap::with_hasher(seed.derive("infos").hasher()),
             order: VecDeque::new(),
             bytes: 0,
+            scratch: Vec::new(),
         }
     }
 
@@ -35,9 +38,9 @@ impl Infos {
         if let Some(info) = self.made.get(&key.infohash) {
             return Some(Arc::clone(info));
         }
-        let mut info = Vec::new();
-        torrent()?.info(&mut info);
-        let info: Arc<[u8]> = info.into();
+        self.scratch.clear();
+        torrent()?.info(&mut self.scratch);
+        let info: Arc<[u8]> = self.scratch.as_slice().into();
         self.bytes += info.len();
         self.order.push_back(key.infohash);
         self.made.insert(key.infohash, Arc::clone(&info));

@@ -1,5 +1,7 @@
 //! What is announced, by how many, and which node holds it.
 
+mod place;
+
 use std::cell::{Ref, RefCell};
 use std::time::Duration;
 
@@ -9,7 +11,8 @@ use world::{Seed, Time};
 use crate::address::Host;
 use crate::client::Kind;
 use crate::dice::{Beta, Dice};
-use crate::nearest::{self, Near, Placed};
+use crate::keys::place::{AROUND, Block};
+use crate::nearest;
 use crate::nodes::{Nodes, Traits};
 use crate::profile::{Profile, Store};
 
@@ -38,7 +41,7 @@ pub(crate) struct Key {
 }
 
 /// That a node holds a key, and by which of [`ROUTES`] searches announces came to it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Held {
     pub(crate) key: KeyIndex,
     routes: u32,
@@ -47,9 +50,6 @@ pub(crate) struct Held {
 /// Searches by which peers find where to announce. Peer `n` takes route `n % ROUTES`: more searches for one key would
 /// reach hardly another node (F6: 17 holders for more than 20 peers).
 const ROUTES: u32 = 24;
-
-/// Nodes around a key that a search can come across. Eight of them remain even if half is missed.
-const AROUND: usize = 40;
 
 impl Held {
     /// Whether the announce of the peer with this rank reached the node.
@@ -82,18 +82,6 @@ pub(crate) struct Keys {
 /// How long who holds what stays as it is.
 const EPOCH: Duration = Duration::from_secs(3600);
 
-/// What the nodes of a block hold.
-#[derive(Debug)]
-struct Block {
-    /// When this is true: from then on for an [`EPOCH`], or always.
-    from: Time,
-    /// The first node of the block.
-    first: Host,
-    held: Vec<Held>,
-    /// Where the keys of each node start in `held`; one more at the end.
-    starts: Vec<u32>,
-}
-
 /// How announces find their nodes.
 #[derive(Debug)]
 struct Rules {
@@ -107,19 +95,6 @@ struct Rules {
     per_day: Option<f64>,
     /// Nodes come and go.
     changes: bool,
-}
-
-struct Holder {
-    id: NodeId,
-    node: Host,
-    visible: f64,
-    room: usize,
-}
-
-impl Placed for Holder {
-    fn id(&self) -> &NodeId {
-        &self.id
-    }
 }
 
 impl Keys {
@@ -282,11 +257,9 @@ impl Keys {
 
     /// Bytes that keys and what is worked out of their holders take.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let bytes = |block: &Block| block.held.capacity() * size_of::<Held>() + block.starts.capacity() * 4;
-        let blocks: usize = self
-            .blocks
-            .iter()
-            .filter_map(|block| block.borrow().as_ref().map(bytes))
+        let blocks = self.blocks.iter();
+        let blocks: usize = blocks
+            .filter_map(|block| block.borrow().as_ref().map(Block::memory_bytes))
             .sum();
         blocks + self.keys.capacity() * size_of::<Key>() + self.blocks.len() * size_of::<RefCell<Option<Block>>>()
     }
@@ -396,95 +369,6 @@ const TURNING_DAYS: f64 = 7.0;
 
 fn days_of(now: Time) -> f64 {
     now.as_secs() as f64 / 86_400.0
-}
-
-impl Block {
-    fn of(&self, node: Host) -> &[Held] {
-        let at = (node - self.first) as usize;
-        match (self.starts.get(at), self.starts.get(at + 1)) {
-            (Some(start), Some(end)) => &self.held[*start as usize..*end as usize],
-            _ => &[],
-        }
-    }
-}
-
-impl Keys {
-    /// Lets the announcers of every key of a block search their way to the nearest nodes.
-    fn place(&self, number: usize, nodes: &Nodes, now: Time) -> Block {
-        let Rules {
-            store,
-            dice,
-            visibility,
-            keys,
-            rooms,
-            ..
-        } = &self.rules;
-        let members = nodes.leading(number, self.bits);
-        let first = members.start;
-        let len = members.len();
-        let mut holders: Vec<Holder> = members
-            .filter_map(|node| {
-                nodes
-                    .traits(node)
-                    .filter(|traits| holds(traits) && nodes.is_there(node, now))
-                    .map(|traits| (node, traits))
-            })
-            .map(|(node, traits)| Holder {
-                id: nodes.id(node),
-                node,
-                // Beta has mean one half; nodes differ around the mean that `announce_miss` gives.
-                visible: (1.0 - store.announce_miss)
-                    * visibility
-                        .as_ref()
-                        .map_or(1.0, |beta| 0.5 + beta.at(dice.unit(u64::from(node), u64::MAX))),
-                room: rooms[traits.kind.index()],
-            })
-            .collect();
-        let from = self
-            .keys
-            .partition_point(|key| leading(&key.infohash.as_target(), self.bits) < number);
-        let rest = &self.keys[from..];
-        let until = rest.partition_point(|key| leading(&key.infohash.as_target(), self.bits) <= number);
-        let mut placed: Vec<(Host, Held)> = Vec::with_capacity(until * 12);
-        let mut near: Vec<Near> = Vec::new();
-        let keyed = (from as KeyIndex..).zip(&rest[..until]);
-        for (index, key) in keyed.filter(|(_, key)| self.lasts(key, now)) {
-            nearest::nearest(&holders, &key.infohash.as_target(), AROUND, &mut near);
-            near.retain(|(_, at)| holders[*at as usize].room > 0);
-            let mut routes = [0_u32; AROUND];
-            let dice = dice.of(u64::from(key.origin));
-            // Those of a key without listed peers have gone since.
-            let routes_taken = if self.is_bait(key) {
-                1
-            } else {
-                self.sizes.of(*keys, key.origin)
-            };
-            for route in 0..ROUTES.min(routes_taken) {
-                let found = (0..near.len()).filter(|rank| {
-                    dice.happens(u64::from(route), *rank as u64, holders[near[*rank].1 as usize].visible)
-                });
-                for rank in found.take(store.announce_to) {
-                    routes[rank] |= 1 << route;
-                }
-            }
-            for ((_, at), routes) in near.iter().zip(routes).filter(|(_, routes)| *routes != 0) {
-                let holder = &mut holders[*at as usize];
-                holder.room -= 1;
-                placed.push((holder.node, Held { key: index, routes }));
-            }
-        }
-        // A stable sort by node keeps each node's keys in the order of infohashes.
-        placed.sort_by_key(|(node, _)| *node);
-        let starts = (first..=first + len as Host)
-            .map(|node| placed.partition_point(|(holder, _)| *holder < node) as u32)
-            .collect();
-        Block {
-            from: now,
-            first,
-            held: placed.into_iter().map(|(_, held)| held).collect(),
-            starts,
-        }
-    }
 }
 
 #[cfg(test)]

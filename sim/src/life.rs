@@ -115,13 +115,10 @@ impl Lives {
         let seen = self.seen.get(node as usize)?;
         let at = i32::try_from(now.as_secs()).unwrap_or(i32::MAX);
         let mut phase = seen.get();
-        if phase.until == 0 || at < phase.from {
-            phase = first(churn, self.dice.of(node.into()));
+        if !phase.contains(at) {
+            phase = Phase::at(at, phase, churn, self.dice.of(node.into()));
+            seen.set(phase);
         }
-        while at >= phase.until && phase.until < i32::MAX {
-            phase = phase.next(churn, self.dice.of(node.into()));
-        }
-        seen.set(phase);
         let away = if phase.there { 0.0 } else { f64::from(at - phase.from) };
         let unit = self.dice.unit(node.into(), u64::MAX);
         let asleep = asleep_for(churn.diurnal, unit, self.sine(now.as_secs()), now.as_secs() as f64);
@@ -185,6 +182,22 @@ impl Churn {
 }
 
 impl Phase {
+    fn contains(&self, at: i32) -> bool {
+        (self.from..self.until).contains(&at) || at == i32::MAX && self.until == i32::MAX
+    }
+
+    /// The phase at a time, best from one before it.
+    fn at(at: i32, before: Self, churn: &Churn, dice: Dice) -> Self {
+        let mut phase = before;
+        if phase.until == 0 || at < phase.from {
+            phase = first(churn, dice);
+        }
+        while at >= phase.until && phase.until < i32::MAX {
+            phase = phase.next(churn, dice);
+        }
+        phase
+    }
+
     fn next(self, churn: &Churn, dice: Dice) -> Self {
         let number = self.number + 1;
         let draw = u64::from(number);

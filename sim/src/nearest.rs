@@ -56,6 +56,11 @@ pub(crate) fn leading_word(id: &NodeId) -> u64 {
 
 /// The items that share at least `bits` leading bits with `target`: a run of the sorted array.
 pub(crate) fn sharing<T: Placed>(sorted: &[T], target: &NodeId, bits: u32) -> Range<usize> {
+    sharing_among(sorted, 0, target, bits)
+}
+
+/// The same where all items share their first `common` bits, and are spread evenly by those that follow.
+fn sharing_among<T: Placed>(sorted: &[T], common: u32, target: &NodeId, bits: u32) -> Range<usize> {
     let (mut low, mut high) = (*target.as_bytes(), *target.as_bytes());
     let mut left = bits;
     for (low, high) in low.iter_mut().zip(&mut high) {
@@ -65,8 +70,16 @@ pub(crate) fn sharing<T: Placed>(sorted: &[T], target: &NodeId, bits: u32) -> Ra
         left = left.saturating_sub(8);
     }
     let (low, high) = (NodeId::new(low), NodeId::new(high));
-    let start = first_from(sorted.len(), leading_word(&low), |at| *sorted[at].id() < low);
-    let end = first_from(sorted.len(), leading_word(&high), |at| *sorted[at].id() <= high);
+    let guess = |id| leading_word(id).checked_shl(common).unwrap_or(0);
+    if bits <= u64::BITS {
+        // All that follows is 0 in the one and 1 in the other.
+        let (first, last) = (leading_word(&low), leading_word(&high));
+        let start = first_from(sorted.len(), guess(&low), |at| leading_word(sorted[at].id()) < first);
+        let end = first_from(sorted.len(), guess(&high), |at| leading_word(sorted[at].id()) <= last);
+        return start..end;
+    }
+    let start = first_from(sorted.len(), guess(&low), |at| *sorted[at].id() < low);
+    let end = first_from(sorted.len(), guess(&high), |at| *sorted[at].id() <= high);
     start..end
 }
 
@@ -74,11 +87,15 @@ pub(crate) fn sharing<T: Placed>(sorted: &[T], target: &NodeId, bits: u32) -> Ra
 pub(crate) fn nearest<T: Placed>(sorted: &[T], target: &NodeId, count: usize, out: &mut Vec<Near>) {
     out.clear();
     // A run of all that share so many bits holds the nearest; the longest prefix with enough of them holds few more.
-    let mut bits = (sorted.len() / count.max(1)).checked_ilog2().unwrap_or(0) + 2;
-    let mut run = sharing(sorted, target, bits);
+    let common = match sorted {
+        [first, .., last] => first.id().common_prefix(last.id()),
+        _ => 0,
+    };
+    let mut bits = common + (sorted.len() / count.max(1)).checked_ilog2().unwrap_or(0) + 2;
+    let mut run = sharing_among(sorted, common, target, bits);
     while run.len() < count && bits > 0 {
         bits -= 1;
-        run = sharing(sorted, target, bits);
+        run = sharing_among(sorted, common, target, bits);
     }
     out.extend(run.map(|at| (far(target, sorted[at].id()), at as u32)));
     if out.len() > count {
@@ -119,6 +136,20 @@ mod tests {
                 nearest(&sorted, target, count, &mut found);
                 assert_eq!(found, all[..count.min(500)]);
             }
+        }
+    }
+
+    #[test]
+    fn nearest_agrees_with_a_full_sort_among_those_of_one_prefix() {
+        let sorted: Vec<NodeId> = ids(4000).into_iter().filter(|id| id.as_bytes()[0] == 0x5a).collect();
+        assert!(sorted.len() > 8);
+        let mut found = Vec::new();
+        // Some of the targets have the prefix, most have not.
+        for target in ids(300).iter().chain(&sorted) {
+            let mut all: Vec<_> = (0..).zip(&sorted).map(|(at, id)| (far(target, id), at)).collect();
+            all.sort_unstable();
+            nearest(&sorted, target, 5, &mut found);
+            assert_eq!(found, all[..5]);
         }
     }
 

@@ -19,6 +19,7 @@ mod cipher;
 mod exchange;
 mod initiator;
 mod intake;
+mod rc4;
 mod responder;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! A policy under watch: what it sends and what it tells is counted here, the same way for all.
 
 use std::hash::{BuildHasher, Hasher};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use analysis::Estimate;
@@ -262,6 +262,17 @@ impl Watched {
         }
     }
 
+    fn heard(&mut self, from: SocketAddr, bytes: &[u8]) {
+        match Message::decode(bytes) {
+            // What nodes ask of us is no answer of theirs.
+            Ok(message) if matches!(message.body, Body::Query(_)) => return,
+            Ok(message) => self.showings.heard(from, &message),
+            Err(_) if bytes.windows(QUESTION.len()).any(|part| part == QUESTION) => return,
+            Err(_) => {}
+        }
+        self.answers += 1;
+    }
+
     fn sent(&mut self, now: Time, effect: &Effect, payload: &[u8]) {
         self.fingerprint.write_u64(now.as_micros());
         self.fingerprint.write(payload);
@@ -287,6 +298,9 @@ impl Watched {
     }
 }
 
+/// What questions say of themselves, those that make no sense too (BEP 5).
+const QUESTION: &[u8] = b"1:y1:q";
+
 /// One host is one IPv4 address, or one /64 of IPv6.
 fn host(ip: IpAddr) -> IpAddr {
     match ip {
@@ -299,15 +313,10 @@ impl Machine for Watched {
     type Event = Point;
 
     fn handle(&mut self, now: Time, input: Input<'_>) {
-        if let Input::Datagram { from, bytes, .. } = input {
-            // What nodes ask of us is no answer of theirs: questions say `1:y1:q`.
-            let is_question = bytes.windows(6).any(|part| part == b"1:y1:q");
-            if bytes.first() == Some(&b'd') && !is_question {
-                self.answers += 1;
-                if let Ok(message) = Message::decode(bytes) {
-                    self.showings.heard(from, &message);
-                }
-            }
+        if let Input::Datagram { from, bytes, .. } = input
+            && bytes.first() == Some(&b'd')
+        {
+            self.heard(from, bytes);
         }
         self.client.handle(now, input);
     }

@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-use rc4::{KeyInit, Rc4, StreamCipher};
 use wire::InfoHash;
 
 use crate::mse::Method;
 use crate::mse::exchange::Secret;
+use crate::mse::rc4::Rc4;
 
 /// Bytes of the key stream that are thrown away: RC4 gives away its key in the first ones.
 const DROPPED: usize = 1024;
 
-/// Both key streams of one end. 520 bytes, and only while RC4 is in use.
+/// Both key streams of one end. 516 bytes, and only while RC4 is in use.
 pub(super) struct Keys {
     outgoing: Rc4,
     incoming: Rc4,
@@ -43,11 +43,11 @@ impl Keys {
     }
 
     pub(super) fn encrypt(&mut self, bytes: &mut [u8]) {
-        self.outgoing.apply_keystream(bytes);
+        self.outgoing.apply(bytes);
     }
 
     pub(super) fn decrypt(&mut self, bytes: &mut [u8]) {
-        self.incoming.apply_keystream(bytes);
+        self.incoming.apply(bytes);
     }
 }
 
@@ -58,10 +58,9 @@ impl fmt::Debug for Keys {
     }
 }
 
-#[expect(clippy::expect_used, reason = "the key's length is a constant")]
 fn rc4(key: [u8; 20]) -> Rc4 {
-    let mut rc4 = Rc4::new_from_slice(&key).expect("RC4 takes keys of 1 to 256 bytes");
-    rc4.apply_keystream(&mut [0; DROPPED]);
+    let mut rc4 = Rc4::new(&key);
+    rc4.apply(&mut [0; DROPPED]);
     rc4
 }
 
