@@ -28,6 +28,7 @@ use wire::NodeId;
 use world::Seed;
 
 use crate::guard::place::endpoint;
+use crate::tagged::Tagged;
 use crate::{Contact, Family, Few, K, Nearest};
 use bits::Bits;
 use endpoints::Endpoints;
@@ -91,7 +92,7 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     pub(crate) fn new(max_nodes: usize, seed: Seed) -> Self {
-        let max_nodes = max_nodes.clamp(1, NONE as usize - 1);
+        let max_nodes = max_nodes.clamp(1, Tagged::NUMBERS as usize);
         let bits = (max_nodes / K).max(1).ilog2();
         Self {
             nodes: Vec::new(),

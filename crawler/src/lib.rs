@@ -28,6 +28,7 @@ mod rtt;
 pub mod sampler;
 pub mod state;
 pub mod stats;
+mod tagged;
 mod tokens;
 
 pub use census::Census;

@@ -4,6 +4,8 @@ use std::hash::{BuildHasher, Hash};
 
 use world::{KeyedState, Time};
 
+use crate::tagged::Tagged;
+
 /// No slot.
 const NONE: u32 = u32::MAX;
 
@@ -28,7 +30,7 @@ struct Slot<K, V> {
 pub(crate) struct Recent<K, V> {
     hasher: KeyedState,
     capacity: usize,
-    index: Vec<u32>,
+    index: Vec<Tagged>,
     slots: Vec<Slot<K, V>>,
     free: Vec<u32>,
     oldest: u32,
@@ -36,13 +38,13 @@ pub(crate) struct Recent<K, V> {
 }
 
 impl<K: Copy + Eq + Hash, V: Default> Recent<K, V> {
-    /// An empty table for `capacity` keys, at least 1 and at most 2^28.
+    /// An empty table for `capacity` keys, at least 1 and at most [`Tagged::NUMBERS`].
     pub(crate) fn new(capacity: usize, hasher: KeyedState) -> Self {
-        let capacity = capacity.clamp(1, 1 << 28);
+        let capacity = capacity.clamp(1, slot(Tagged::NUMBERS));
         Self {
             hasher,
             capacity,
-            index: vec![NONE; (capacity * 2).next_power_of_two()],
+            index: vec![Tagged::EMPTY; (capacity * 2).next_power_of_two()],
             slots: Vec::with_capacity(capacity),
             free: Vec::with_capacity(capacity),
             oldest: NONE,
@@ -62,19 +64,19 @@ impl<K: Copy + Eq + Hash, V: Default> Recent<K, V> {
 
     /// Bytes taken, all of them from the start.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.index.len() * size_of::<u32>() + self.capacity * (size_of::<Slot<K, V>>() + size_of::<u32>())
+        self.index.len() * size_of::<Tagged>() + self.capacity * (size_of::<Slot<K, V>>() + size_of::<u32>())
     }
 
     /// The value of `key`.
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
-        let at = self.find(key)?;
-        Some(&self.slots[slot(self.index[at])].value)
+        let (_, number) = self.find(key)?;
+        Some(&self.slots[slot(number)].value)
     }
 
     /// The value of `key`, to be changed; its age stays.
     pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        let at = self.find(key)?;
-        Some(&mut self.slots[slot(self.index[at])].value)
+        let (_, number) = self.find(key)?;
+        Some(&mut self.slots[slot(number)].value)
     }
 
     /// The value of `key`, now the most recent; a new key starts with the default. `None` if it is new and there is no
@@ -97,8 +99,7 @@ impl<K: Copy + Eq + Hash, V: Default> Recent<K, V> {
     /// Makes `key`, for which there is room, the most recent.
     fn place(&mut self, now: Time, key: K) -> &mut V {
         let number = match self.find(&key) {
-            Some(at) => {
-                let number = self.index[at];
+            Some((_, number)) => {
                 self.unlink(number);
                 number
             }
@@ -125,29 +126,28 @@ impl<K: Copy + Eq + Hash, V: Default> Recent<K, V> {
 
     /// Forgets `key`.
     pub(crate) fn remove(&mut self, key: &K) {
-        if let Some(at) = self.find(key) {
-            let number = self.index[at];
+        if let Some((at, number)) = self.find(key) {
             self.unlink(number);
             self.free.push(number);
             self.close_gap(at);
         }
     }
 
-    /// The place in the index where a probe for `key` begins.
-    fn home(&self, key: &K) -> usize {
+    /// The place in the index where a probe for a key with this hash begins.
+    fn home(&self, hash: u64) -> usize {
         // Truncation keeps the low bits, which is all that the mask leaves.
-        (self.hasher.hash_one(key) as usize) & (self.index.len() - 1)
+        (hash as usize) & (self.index.len() - 1)
     }
 
-    fn find(&self, key: &K) -> Option<usize> {
-        let mut at = self.home(key);
+    /// Where in the index a key is, and its slot.
+    fn find(&self, key: &K) -> Option<(usize, u32)> {
+        let hash = self.hasher.hash_one(key);
+        let mut at = self.home(hash);
         loop {
-            let number = self.index[at];
-            if number == NONE {
-                return None;
-            }
-            if self.slots[slot(number)].key == *key {
-                return Some(at);
+            let held = self.index[at];
+            let number = held.number()?;
+            if held.may_be(hash) && self.slots[slot(number)].key == *key {
+                return Some((at, number));
             }
             at = (at + 1) & (self.index.len() - 1);
         }
@@ -169,11 +169,12 @@ impl<K: Copy + Eq + Hash, V: Default> Recent<K, V> {
             self.slots.push(fresh);
             u32::try_from(self.slots.len() - 1).unwrap_or(NONE)
         };
-        let mut at = self.home(&key);
-        while self.index[at] != NONE {
+        let hash = self.hasher.hash_one(key);
+        let mut at = self.home(hash);
+        while self.index[at] != Tagged::EMPTY {
             at = (at + 1) & (self.index.len() - 1);
         }
-        self.index[at] = number;
+        self.index[at] = Tagged::new(number, hash);
         number
     }
 
@@ -183,19 +184,19 @@ impl<K: Copy + Eq + Hash, V: Default> Recent<K, V> {
         let mut at = gap;
         loop {
             at = (at + 1) & mask;
-            let number = self.index[at];
-            if number == NONE {
+            let held = self.index[at];
+            let Some(number) = held.number() else {
                 break;
-            }
-            let home = self.home(&self.slots[slot(number)].key);
+            };
+            let home = self.home(self.hasher.hash_one(self.slots[slot(number)].key));
             // How far each lies behind the occupant's home, around the ring: it may move up to the gap only if the gap
             // is not before its home.
             if (at.wrapping_sub(home) & mask) >= (at.wrapping_sub(gap) & mask) {
-                self.index[gap] = number;
+                self.index[gap] = held;
                 gap = at;
             }
         }
-        self.index[gap] = NONE;
+        self.index[gap] = Tagged::EMPTY;
     }
 
     fn unlink(&mut self, number: u32) {

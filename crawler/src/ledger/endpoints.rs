@@ -7,11 +7,12 @@ use world::{KeyedState, Seed};
 
 use super::node::Node;
 use crate::guard::place::Endpoint;
+use crate::tagged::Tagged;
 
-/// Open addressing over the numbers of nodes, plus one; 0 is an empty slot. At most three quarters full, so probes are
+/// Open addressing over the numbers of nodes. At most three quarters full, so probes are
 /// short; a removal moves the following entries back, so they stay so.
 pub(super) struct Endpoints {
-    slots: Vec<u32>,
+    slots: Vec<Tagged>,
     key: KeyedState,
     v6: Addresses,
 }
@@ -26,7 +27,7 @@ struct Addresses {
 impl Endpoints {
     pub(super) fn new(max_nodes: usize, seed: Seed) -> Self {
         Self {
-            slots: vec![0; max_nodes * 4 / 3 + 4],
+            slots: vec![Tagged::EMPTY; max_nodes * 4 / 3 + 4],
             key: seed.derive("endpoints").hasher(),
             v6: Addresses::default(),
         }
@@ -44,10 +45,12 @@ impl Endpoints {
 
     /// The number of the node at `addr`.
     pub(super) fn find(&self, nodes: &[Node], addr: &SocketAddr) -> Option<u32> {
-        let mut at = self.home(addr);
+        let hash = self.hash(addr);
+        let mut at = self.home(hash);
         loop {
-            let number = self.slots[at].checked_sub(1)?;
-            if self.addr(&nodes[number as usize]) == *addr {
+            let held = self.slots[at];
+            let number = held.number()?;
+            if held.may_be(tag(hash)) && self.addr(&nodes[number as usize]) == *addr {
                 return Some(number);
             }
             at = self.after(at);
@@ -64,37 +67,39 @@ impl Endpoints {
 
     /// Adds node `number`, whose address was not there. There is room: nodes are no more than `max_nodes`.
     pub(super) fn insert(&mut self, nodes: &[Node], number: u32) {
-        let mut at = self.home(&self.addr(&nodes[number as usize]));
-        while self.slots[at] != 0 {
+        let hash = self.hash(&self.addr(&nodes[number as usize]));
+        let mut at = self.home(hash);
+        while self.slots[at] != Tagged::EMPTY {
             at = self.after(at);
         }
-        self.slots[at] = number + 1;
+        self.slots[at] = Tagged::new(number, tag(hash));
     }
 
     /// Forgets where node `number` is; its address is still to be released.
     pub(super) fn remove(&mut self, nodes: &[Node], number: u32) {
-        let node = &nodes[number as usize];
-        let mut hole = self.home(&self.addr(node));
-        while self.slots[hole] != number + 1 {
-            if self.slots[hole] == 0 {
-                return;
-            }
+        let mut hole = self.home(self.hash(&self.addr(&nodes[number as usize])));
+        while let Some(held) = self.slots[hole].number()
+            && held != number
+        {
             hole = self.after(hole);
+        }
+        if self.slots[hole] == Tagged::EMPTY {
+            return;
         }
         let mut at = hole;
         loop {
             at = self.after(at);
-            let Some(follower) = self.slots[at].checked_sub(1) else {
+            let Some(follower) = self.slots[at].number() else {
                 break;
             };
             // It may fill the hole unless its home lies between the hole and itself.
-            let home = self.home(&self.addr(&nodes[follower as usize]));
+            let home = self.home(self.hash(&self.addr(&nodes[follower as usize])));
             if self.distance(home, at) >= self.distance(hole, at) {
                 self.slots[hole] = self.slots[at];
                 hole = at;
             }
         }
-        self.slots[hole] = 0;
+        self.slots[hole] = Tagged::EMPTY;
     }
 
     /// Gives back what [`Endpoints::intern`] gave.
@@ -105,13 +110,16 @@ impl Endpoints {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.slots.capacity() * size_of::<u32>()
+        self.slots.capacity() * size_of::<Tagged>()
             + self.v6.list.capacity() * size_of::<Ipv6Addr>()
             + self.v6.free.capacity() * size_of::<u32>()
     }
 
-    fn home(&self, addr: &SocketAddr) -> usize {
-        let hash = self.key.hash_one(Endpoint::of(*addr));
+    fn hash(&self, addr: &SocketAddr) -> u64 {
+        self.key.hash_one(Endpoint::of(*addr))
+    }
+
+    fn home(&self, hash: u64) -> usize {
         ((u128::from(hash) * self.slots.len() as u128) >> u64::BITS) as usize
     }
 
@@ -127,6 +135,11 @@ impl Endpoints {
             to + self.slots.len() - from
         }
     }
+}
+
+/// A home is told by the highest bits of a hash, so nodes that share one share these: the lowest tell them apart.
+const fn tag(hash: u64) -> u64 {
+    hash.reverse_bits()
 }
 
 impl Addresses {

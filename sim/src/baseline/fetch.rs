@@ -262,7 +262,8 @@ impl Talk {
         if self.size == 0 || there < self.size {
             return None;
         }
-        let info: Vec<u8> = self.pieces.values().flatten().copied().collect();
+        let mut info = Vec::with_capacity(there);
+        self.pieces.values().for_each(|piece| info.extend_from_slice(piece));
         Some(metainfo::matches(&info, &self.info_hash))
     }
 }
