@@ -8,7 +8,7 @@ use world::Time;
 use super::{Held, Key, KeyIndex, Keys, ROUTES, Rules, holds, leading};
 use crate::address::Host;
 use crate::nearest::{self, Near, Placed};
-use crate::nodes::{Nodes, Traits};
+use crate::nodes::Nodes;
 
 /// Nodes around a key that a search can come across. Eight of them remain even if half is missed.
 pub(super) const AROUND: usize = 40;
@@ -115,21 +115,23 @@ impl Keys {
 impl Rules {
     /// Those of the nodes that can be announced to, by id.
     fn holders(&self, members: Range<Host>, nodes: &Nodes, now: Time) -> Vec<Holder> {
-        let there = |node: &Host| nodes.is_there(*node, now);
-        let holder = |node: Host| nodes.traits(node).filter(|traits| holds(traits)).map(|traits| (node, traits));
-        let holders = members.filter_map(|node| holder(node).filter(|(node, _)| there(node)));
-        let holder = |(node, traits): (Host, &Traits)| Holder {
-            id: nodes.id(node),
-            node,
-            // Beta has mean one half; nodes differ around the mean that `announce_miss` gives.
-            visible: (1.0 - self.store.announce_miss)
-                * self
-                    .visibility
-                    .as_ref()
-                    .map_or(1.0, |beta| 0.5 + beta.at(self.dice.unit(u64::from(node), u64::MAX))),
-            room: self.rooms[traits.kind.index()],
+        let holder = |node: Host| {
+            let traits = nodes.traits(node).filter(|traits| holds(traits))?;
+            nodes.is_there(node, now).then(|| Holder {
+                id: nodes.id(node),
+                node,
+                visible: self.visible(node),
+                room: self.rooms[traits.kind.index()],
+            })
         };
-        holders.map(holder).collect()
+        members.filter_map(holder).collect()
+    }
+
+    /// The chance that a search finds a node. Beta has mean one half; nodes differ around the mean that `announce_miss` gives.
+    fn visible(&self, node: Host) -> f64 {
+        let beta = self.visibility.as_ref();
+        let around_one = beta.map_or(1.0, |beta| 0.5 + beta.at(self.dice.unit(u64::from(node), u64::MAX)));
+        (1.0 - self.store.announce_miss) * around_one
     }
 
     /// Leaves those with room around a key in `near`, and gives for each by which of its searches the key comes to it.
