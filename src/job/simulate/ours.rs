@@ -10,7 +10,7 @@ use super::held;
 use super::policy::{Setup, Told};
 use super::tables::Tables;
 use crate::config;
-use crate::job::crawl::{self, Crawl, Event, Yield};
+use crate::job::crawl::{self, Crawl, Estimated, Event, Yield};
 use crate::job::harvest::Outcome;
 
 /// A crawl that tells what the simulation asks of every policy.
@@ -54,6 +54,11 @@ impl Ours {
             held: Time::ZERO,
         }
     }
+
+    fn estimate(&self) -> Option<Box<Estimated>> {
+        let node = self.crawl.harvest().node()?;
+        Some(Box::new(self.crawl.estimates().at_this_moment(node)))
+    }
 }
 
 impl Machine for Ours {
@@ -86,12 +91,11 @@ impl Machine for Ours {
                 }
                 Event::Pulse if now >= self.estimated + ESTIMATE_EVERY => {
                     self.estimated = now;
-                    let Some(node) = self.crawl.harvest().node() else {
-                        continue;
-                    };
-                    Told::Estimated(Box::new(self.crawl.estimates().at_this_moment(node)))
+                    let Some(estimated) = self.estimate() else { continue };
+                    Told::Estimated(estimated)
                 }
-                Event::Attempt(_) | Event::Dht(_) | Event::Pulse | Event::Over(_) => continue,
+                Event::Over(_) => Told::Over(self.estimate()),
+                Event::Attempt(_) | Event::Dht(_) | Event::Pulse => continue,
             };
             return Some(Output::Event(told));
         }

@@ -32,6 +32,8 @@ pub enum Told {
     Holds(Box<Levels>),
     /// It is done with this one and has no info dictionary.
     Failed(InfoHash),
+    /// It has ended by itself, as a census does, and takes the whole to be this.
+    Over(Option<Box<Estimated>>),
 }
 
 /// A policy at work.

@@ -42,8 +42,10 @@ pub struct Outcome {
     /// Queries to the victim that liars name, the most of them in ten seconds, and the least burst with which a limiter of one a
     /// second lets them pass.
     pub to_victim: (u64, usize, f64),
-    /// The longest time without a query.
+    /// The longest time without a query, until it was over.
     pub longest_pause: Duration,
+    /// When it ended by itself, if it did before its time was up.
+    pub over: Option<Time>,
     /// The most that it held of each kind of state, and how much it may hold. Zeros of a policy that does not tell.
     pub held: [Levels; 2],
     /// Packets of floods that came.
@@ -62,7 +64,7 @@ pub struct Outcome {
     pub home: Option<HomeCounts>,
     /// Bytes of the world, in the end.
     pub world_bytes: u64,
-    /// Living nodes at the end, and those of them that answer strangers.
+    /// Living nodes when it was over, and those of them that answer strangers.
     pub nodes: (u64, u64),
     /// Milliseconds to make the world, and to run it.
     pub walls: [u64; 2],
@@ -102,6 +104,7 @@ impl Outcome {
                 forged += 1;
             }
         }
+        let over = watched.over().unwrap_or(end);
         Self {
             policy,
             points: watched.points().to_vec(),
@@ -120,7 +123,8 @@ impl Outcome {
             forged,
             baits,
             to_victim: lab.to_victim(),
-            longest_pause: watched.longest_pause(end),
+            longest_pause: watched.longest_pause(over),
+            over: watched.over(),
             held: [*watched.held(), bounds],
             flooded: lab.counts().flooded,
             one_peer: (planted.shares()[0], found.shares()[0]),
@@ -130,7 +134,7 @@ impl Outcome {
             estimates: watched.estimates().clone(),
             home: lab.home_counts(),
             world_bytes: lab.memory_bytes() as u64,
-            nodes: (population.nodes_at(end) as u64, population.answering_at(end).0 as u64),
+            nodes: (population.nodes_at(over) as u64, population.answering_at(over).0 as u64),
             walls,
             fingerprint: watched.fingerprint(),
         }
@@ -224,6 +228,9 @@ const ROWS: &[Row] = &[
     }),
     ("longest time without a query, s", |o| {
         format!("{:.1}", o.longest_pause.as_secs_f64())
+    }),
+    ("ended by itself, after s", |o| {
+        o.over.map_or_else(|| "-".to_owned(), |over| thousands(over.as_secs()))
     }),
     ("fullest of what it holds, for what it may", |o| {
         o.fullest()

@@ -94,6 +94,8 @@ impl Course {
     fn note(&mut self, now: Time, estimated: &Estimated) {
         self.last = now.as_secs();
         let [nodes, _] = estimated.nodes;
+        // A census has listed zones for it.
+        let nodes = estimated.nodes_by_zones.or(nodes);
         for (course, estimate) in [(&mut self.keys, estimated.keys), (&mut self.nodes, nodes)] {
             if let Some(Estimate { low, value, high, .. }) = estimate {
                 course.push((now.as_secs(), [low, value, high]));
@@ -122,6 +124,8 @@ pub struct Watched {
     held: Levels,
     /// When it last sent a query, and the longest time without one.
     pause: (Time, Duration),
+    /// When it ended, if it did so by itself.
+    over: Option<Time>,
     points: Vec<Point>,
     /// Queries of any kind but `get_peers` that are a quarter of a sweep, and how it stood then.
     quarter: (u64, Option<Quarter>),
@@ -151,6 +155,7 @@ impl Watched {
             estimates: Course::default(),
             held: Levels::new(),
             pause: (Time::ZERO, Duration::ZERO),
+            over: None,
             points: vec![Point::default()],
             quarter: (quarter, None),
             wanted: KeyedSet::with_hasher(seed.derive("wanted").hasher()),
@@ -200,6 +205,11 @@ impl Watched {
     pub fn longest_pause(&self, end: Time) -> Duration {
         let (last, longest) = self.pause;
         longest.max(end.since(last))
+    }
+
+    /// When it ended by itself, if it did.
+    pub const fn over(&self) -> Option<Time> {
+        self.over
     }
 
     /// Times that somebody asked us for the peers of an infohash.
@@ -253,6 +263,12 @@ impl Watched {
                 self.fingerprint.write(info_hash.as_bytes());
             }
             Told::Failed(_) => self.failed += 1,
+            Told::Over(estimated) => {
+                self.over = Some(now);
+                if let Some(estimated) = estimated {
+                    self.estimates.note(now, estimated);
+                }
+            }
             Told::Estimated(estimated) => self.estimates.note(now, estimated),
             Told::Holds(levels) => {
                 for (held, level) in levels.iter() {
