@@ -183,7 +183,7 @@ impl Churn {
 
 impl Phase {
     fn contains(&self, at: i32) -> bool {
-        (self.from..self.until).contains(&at) || at == i32::MAX && self.until == i32::MAX
+        (self.from..self.until).contains(&at)
     }
 
     /// The phase at a time, best from one before it.

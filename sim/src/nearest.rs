@@ -71,15 +71,13 @@ fn sharing_among<T: Placed>(sorted: &[T], common: u32, target: &NodeId, bits: u3
     }
     let (low, high) = (NodeId::new(low), NodeId::new(high));
     let guess = |id| leading_word(id).checked_shl(common).unwrap_or(0);
-    if bits <= u64::BITS {
-        // All that follows is 0 in the one and 1 in the other.
-        let (first, last) = (leading_word(&low), leading_word(&high));
-        let start = first_from(sorted.len(), guess(&low), |at| leading_word(sorted[at].id()) < first);
-        let end = first_from(sorted.len(), guess(&high), |at| leading_word(sorted[at].id()) <= last);
-        return start..end;
-    }
-    let start = first_from(sorted.len(), guess(&low), |at| *sorted[at].id() < low);
-    let end = first_from(sorted.len(), guess(&high), |at| *sorted[at].id() <= high);
+    // By words first: nearly all ids differ in these, and to compare bytes takes a call.
+    let order = |at: usize, bound: &NodeId| {
+        let id = sorted[at].id();
+        leading_word(id).cmp(&leading_word(bound)).then_with(|| id.cmp(bound))
+    };
+    let start = first_from(sorted.len(), guess(&low), |at| order(at, &low).is_lt());
+    let end = first_from(sorted.len(), guess(&high), |at| order(at, &high).is_le());
     start..end
 }
 

@@ -13,8 +13,8 @@ use crate::nodes::Nodes;
 /// Nodes around a key that a search can come across. Eight of them remain even if half is missed.
 pub(super) const AROUND: usize = 40;
 
-/// So many are looked at first: of twenty some fourteen are found, and eight are enough for a search. Of a thousand keys some
-/// twenty need the others, too; who holds them is the same either way.
+/// So many are looked at first: of twenty some fourteen are found, and eight are enough for a search. Of a thousand keys four
+/// need the others, too (100,000 nodes, realistic); who holds them is the same either way.
 const AROUND_FIRST: usize = 20;
 
 /// What the nodes of a block hold.
@@ -141,7 +141,7 @@ impl Rules {
         for around in [AROUND_FIRST, AROUND] {
             nearest::nearest(holders, &key.infohash.as_target(), around, near);
             near.retain(|(_, at)| holders[*at as usize].room > 0);
-            routes = [0; AROUND];
+            // The nearest of more begin with these, so what was found before is found again.
             let mut enough = true;
             for route in 0..searches {
                 let found = (0..near.len()).filter(|rank| {

@@ -21,7 +21,7 @@ type Residue = ConstMontyForm<Prime, { U768::LIMBS }>;
 /// Bits of a private key: what the specification calls enough, and a fifth of the work of 768.
 const PRIVATE_BITS: u32 = 160;
 
-/// Bits of the private key of who only pretends: the work is a tenth, and so is the secrecy.
+/// Bits of the private key of who only pretends: the work is a seventh, and there is no secrecy.
 const PRETENDED_BITS: u32 = 16;
 
 /// Powers of two: in row `n`, those with exponents `0, 1, .. 15` times `16^n`. All our public keys are products of 40 of them, one

@@ -47,7 +47,7 @@ impl Responder {
         }
     }
 
-    /// Takes a private key of few bits: what is said is as valid, at a tenth of the work, but anybody could guess the key.
+    /// Takes a private key of few bits: what is said is as valid, at a seventh of the work, but anybody could guess the key.
     /// For the peers of a simulator, who have no secrets.
     #[must_use]
     pub fn pretending(mut self) -> Self {
